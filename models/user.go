@@ -1,0 +1,33 @@
+package models
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"clicktodial/server/phone"
+)
+
+// User is a person: of a tenant, or, with role support, of the provider.
+type User struct {
+	ID           uuid.UUID
+	TenantID     *uuid.UUID // nil for support
+	Email        string     // case-folded; unique in the installation
+	Name         string
+	Role         Role
+	PasswordHash *string
+	CreatedAt    time.Time
+	DisabledAt   *time.Time
+}
+
+// Device is a phone of a user.
+type Device struct {
+	ID        uuid.UUID
+	TenantID  uuid.UUID
+	UserID    uuid.UUID
+	Label     string
+	Endpoint  string       // the PBX's name for it
+	CallerID  phone.Number `gorm:"column:caller_id"` // what the callee sees; zero: the PBX decides
+	Withheld  bool         // the callee sees no number
+	CreatedAt time.Time
+}
