@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"clicktodial/models"
+)
+
+// Step is what an event changes in a call.
+type Step struct {
+	Status    models.Status
+	Reason    models.Reason
+	Diagnosis models.Diagnosis
+	Cause     int
+	At        time.Time
+
+	CallerAnsweredAt *time.Time
+	ConnectedAt      *time.Time
+	EndedAt          *time.Time
+}
+
+// Advance locks the call with this channel id, lets decide look at it, and
+// writes the step that decide returns, with its line in the timeline. Nothing is
+// written, and changed is false, when the call has ended or decide says no: the
+// state only ever moves forward. The row that comes back is as it stands now.
+func (d *DB) Advance(ctx context.Context, channel string,
+	decide func(models.FollowedCall) (Step, bool),
+) (call models.FollowedCall, changed bool, err error) {
+	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
+		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("channel_id = ? AND rank < 4", channel).Take(&call).Error
+		if err != nil {
+			return err
+		}
+		step, ok := decide(call)
+		if !ok || step.Status.Rank() <= call.Rank {
+			return nil
+		}
+		changed = true
+		return write(tx, &call, step)
+	})
+	if errors.Is(err, ErrNotFound) {
+		return call, false, nil
+	}
+	return call, changed && err == nil, err
+}
+
+func write(tx *gorm.DB, call *models.FollowedCall, step Step) error {
+	event := models.CallEvent{
+		TenantID: call.TenantID, CallID: call.ID, Rank: step.Status.Rank(),
+		Status: step.Status, Cause: step.Cause, At: step.At,
+	}
+	*call = step.Applied(*call)
+	if call.DeleteAtEnd && step.Status.Ended() {
+		return tx.Where("id = ? AND rank < 4", call.ID).Delete(&models.FollowedCall{}).Error
+	}
+	set := map[string]any{
+		"status": call.Status, "rank": call.Rank, "reason": call.Reason, "diagnosis": call.Diagnosis,
+		"caller_answered_at": call.CallerAnsweredAt, "connected_at": call.ConnectedAt, "ended_at": call.EndedAt,
+	}
+	if call.Private && step.Status.Ended() {
+		for _, column := range []string{"number", "name", "number_masked", "last_four"} {
+			set[column] = nil
+		}
+	}
+	if err := tx.Model(&models.FollowedCall{}).Where("id = ? AND rank < ?", call.ID, call.Rank).Updates(set).Error; err != nil {
+		return err
+	}
+	return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&event).Error
+}
+
+// Applied is the call as it stands after the step.
+func (step Step) Applied(call models.FollowedCall) models.FollowedCall {
+	call.Status, call.Rank = step.Status, step.Status.Rank()
+	if step.Reason != "" {
+		call.Reason = &step.Reason
+	}
+	if step.Diagnosis != "" {
+		call.Diagnosis = &step.Diagnosis
+	}
+	call.CallerAnsweredAt, call.ConnectedAt, call.EndedAt = step.CallerAnsweredAt, step.ConnectedAt, step.EndedAt
+	return call
+}
+
+// MarkDispatch notes what the PBX said to the request, and tells whether someone
+// asked for the call's end meanwhile. It does not wait for the disk: adoption
+// asks the PBX again if this is lost.
+func (d *DB) MarkDispatch(ctx context.Context, id uuid.UUID, state models.Dispatch) (why *models.HangUpWhy, err error) {
+	var row models.FollowedCall
+	err = d.asUnsynced(ctx, roleFollow, func(tx *gorm.DB) error {
+		return tx.Model(&row).Clauses(clause.Returning{Columns: []clause.Column{{Name: "hang_up_why"}}}).
+			Where("id = ? AND rank < 4", id).Update("dispatch", state).Error
+	})
+	return row.HangUpWhy, err
+}
+
+// AskHangUpBy notes why we end a call that we follow.
+func (d *DB) AskHangUpBy(ctx context.Context, id uuid.UUID, why models.HangUpWhy) error {
+	return d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
+		return tx.Model(&models.FollowedCall{}).Where("id = ? AND rank < 4 AND hang_up_why IS NULL", id).
+			Update("hang_up_why", why).Error
+	})
+}
+
+// Beat says that the replica lives, by Postgres's clock.
+func (d *DB) Beat(ctx context.Context, replica uuid.UUID) error {
+	return d.asUnsynced(ctx, roleFollow, func(tx *gorm.DB) error {
+		return tx.Exec(`INSERT INTO replicas (id) VALUES (?)
+			ON CONFLICT (id) DO UPDATE SET beat_at = now()`, replica).Error
+	})
+}
+
+// Leave says that the replica has stopped: its calls may be adopted at once.
+func (d *DB) Leave(ctx context.Context, replica uuid.UUID) error {
+	return d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
+		return tx.Where("id = ?", replica).Delete(&models.Replica{}).Error
+	})
+}
+
+// Orphans gives up to 100 living calls of replicas that have not beaten for
+// deadAfter, oldest first.
+func (d *DB) Orphans(ctx context.Context, deadAfter time.Duration) (calls []models.FollowedCall, err error) {
+	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
+		return tx.Where(`rank < 4 AND replica_id NOT IN (
+			SELECT id FROM replicas WHERE beat_at > now() - make_interval(secs => ?))`, deadAfter.Seconds()).
+			Order("created_at, id").Limit(100).Find(&calls).Error
+	})
+	return calls, err
+}
+
+// Claim makes a living call the replica's own, unless another was quicker.
+func (d *DB) Claim(ctx context.Context, id, from, to uuid.UUID) (ours bool, err error) {
+	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
+		res := tx.Model(&models.FollowedCall{}).Where("id = ? AND replica_id = ? AND rank < 4", id, from).Update("replica_id", to)
+		ours = res.RowsAffected == 1
+		return res.Error
+	})
+	return ours, err
+}
+
+// PBXURL gives the sealed URL of a connection, or ErrNotFound.
+func (d *DB) PBXURL(ctx context.Context, id uuid.UUID) (sealed []byte, err error) {
+	var row models.PBXConnection
+	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
+		return tx.Where("id = ?", id).Take(&row).Error
+	})
+	return row.SealedURL, err
+}

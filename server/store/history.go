@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"clicktodial/models"
+	"clicktodial/server/phone"
+)
+
+// Page is a place in a list that is sorted newest first.
+type Page struct {
+	Limit int       // 1 to 100
+	At    time.Time // zero: from the newest
+	ID    uuid.UUID // tells calls of one millisecond apart
+}
+
+// Search narrows a history. All that is set must hold.
+type Search struct {
+	Number   phone.Number // exactly this number
+	LastFour string       // its last four digits
+	Words    string       // whole words of the name, in any order
+	From, To time.Time    // zero: open
+}
+
+// History gives a page of the user's calls, newest first, and one row more than
+// asked for when there is a next page.
+func (d *DB) History(ctx context.Context, tenant, user uuid.UUID, page Page, search Search) (calls []models.Call, err error) {
+	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
+		q := tx.Where("tenant_id = ? AND user_id = ?", tenant, user)
+		q = search.narrow(q)
+		if !page.At.IsZero() {
+			q = q.Where("(created_at, id) < (?, ?)", page.At, page.ID)
+		}
+		return q.Order("created_at DESC, id DESC").Limit(page.Limit + 1).Find(&calls).Error
+	})
+	return calls, err
+}
+
+func (s Search) narrow(q *gorm.DB) *gorm.DB {
+	if !s.Number.IsZero() {
+		q = q.Where("number = ?", s.Number)
+	}
+	if s.LastFour != "" {
+		q = q.Where("last_four = ?", s.LastFour)
+	}
+	if s.Words != "" {
+		// Word equality, not LIKE: under row-level security LIKE uses no index.
+		q = q.Where("string_to_array(lower(name), ' ') @> string_to_array(lower(?), ' ')", s.Words)
+	}
+	if !s.From.IsZero() {
+		q = q.Where("created_at >= ?", s.From)
+	}
+	if !s.To.IsZero() {
+		q = q.Where("created_at < ?", s.To)
+	}
+	return q
+}
+
+// NameCall gives a call another name; ErrNotFound when it is not the user's.
+func (d *DB) NameCall(ctx context.Context, tenant, user, id uuid.UUID, name phone.Name) (call models.Call, err error) {
+	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
+		if call, err = takeCall(tx, tenant, user, id); err != nil {
+			return err
+		}
+		call.Name = name
+		return tx.Model(&models.Call{}).Where("tenant_id = ? AND user_id = ? AND id = ?", tenant, user, id).
+			Update("name", name).Error
+	})
+	return call, err
+}
+
+// DeleteCall removes one ended call from the user's history; a living one stays,
+// or its end would be lost. ErrNotFound when there is none such.
+func (d *DB) DeleteCall(ctx context.Context, tenant, user, id uuid.UUID) error {
+	return d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
+		res := tx.Where("tenant_id = ? AND user_id = ? AND id = ? AND rank = 4", tenant, user, id).Delete(&models.Call{})
+		if res.Error == nil && res.RowsAffected == 0 {
+			return ErrNotFound
+		}
+		return res.Error
+	})
+}
+
+// DeleteCalls removes all ended calls of the user, in batches, and says which.
+func (d *DB) DeleteCalls(ctx context.Context, tenant, user uuid.UUID) (ids []uuid.UUID, err error) {
+	const batch = 1000
+	for {
+		var gone []uuid.UUID
+		err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
+			return tx.Raw(`DELETE FROM calls WHERE tenant_id = ? AND user_id = ? AND id IN (
+				SELECT id FROM calls WHERE tenant_id = ? AND user_id = ? AND rank = 4 LIMIT ?) RETURNING id`,
+				tenant, user, tenant, user, batch).Scan(&gone).Error
+		})
+		ids = append(ids, gone...)
+		if err != nil || len(gone) < batch {
+			return ids, err
+		}
+	}
+}
+
+// MayDelete says whether the tenant lets its users delete from their history.
+func (d *DB) MayDelete(ctx context.Context, tenant uuid.UUID) (may bool, err error) {
+	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
+		return tx.Model(&models.Tenant{}).Where("id = ?", tenant).Select("users_may_delete").Scan(&may).Error
+	})
+	return may, err
+}
+
+// Devices gives the user's phones, the one that rings by default first.
+func (d *DB) Devices(ctx context.Context, tenant, user uuid.UUID) (devices []models.Device, err error) {
+	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
+		return tx.Where("tenant_id = ? AND user_id = ?", tenant, user).Order("created_at, id").Limit(100).Find(&devices).Error
+	})
+	return devices, err
+}
+
+// TenantSettings gives what the API tells of the tenant.
+func (d *DB) TenantSettings(ctx context.Context, tenant uuid.UUID) (t models.Tenant, err error) {
+	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
+		return tx.Select("id, name, region, status, retention_days, users_may_delete, pbx_id").
+			Where("id = ?", tenant).Take(&t).Error
+	})
+	if err != nil {
+		return t, fmt.Errorf("reading the tenant: %w", err)
+	}
+	return t, nil
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"clicktodial/models"
+	"clicktodial/server/fault"
+)
+
+// Faults of an operator's request, told apart by constraint.
+var constraintFaults = map[string]*fault.Error{
+	"devices_allowed": fault.New(fault.Refused, "device-not-allowed",
+		"The tenant's endpoints or caller ids do not allow this device."),
+	"tenants_globs": fault.New(fault.Refused, "endpoints-malformed",
+		"An endpoint pattern is 1 to 40 letters, digits, - or _, with * for any run and ? for one."),
+	"users_email_key": fault.New(fault.Conflict, "email-taken", "There is a user with this e-mail already."),
+	"devices_user_id_label_key": fault.New(fault.Conflict, "label-taken",
+		"The user has a phone with this label already."),
+}
+
+// asOperator runs fn as the operator; a violated constraint with a name that
+// people can act on becomes its fault.
+func (d *DB) asOperator(ctx context.Context, entry models.Audit, fn func(*gorm.DB) error) error {
+	var named error
+	err := d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
+		if err := fn(tx); err != nil {
+			for name, f := range constraintFaults {
+				if violates(err, name) {
+					named = f
+				}
+			}
+			return err
+		}
+		return addAudit(tx, entry)
+	})
+	if err != nil && named != nil {
+		return named
+	}
+	return err
+}
+
+// CreateTenant stores a tenant, its first admin and, when it has one of its own,
+// its PBX connection.
+func (d *DB) CreateTenant(ctx context.Context, t models.Tenant, admin models.User, pbx *models.PBXConnection, entry models.Audit) error {
+	return d.asOperator(ctx, entry, func(tx *gorm.DB) error {
+		if pbx != nil {
+			if err := tx.Create(pbx).Error; err != nil {
+				return err
+			}
+		}
+		if err := tx.Create(&t).Error; err != nil {
+			return err
+		}
+		return tx.Create(&admin).Error
+	})
+}
+
+// TenantChange is what tenant set changes; nil leaves a field as it is.
+type TenantChange struct {
+	Name          *string
+	Region        *string
+	RetentionDays *int
+	EndpointGlobs *models.Texts
+	CallerIDs     *models.Texts
+	PBX           *models.PBXConnection
+}
+
+// SetTenant changes a tenant; ErrNotFound when there is none.
+func (d *DB) SetTenant(ctx context.Context, id uuid.UUID, change TenantChange, entry models.Audit) error {
+	return d.asOperator(ctx, entry, func(tx *gorm.DB) error {
+		set := map[string]any{}
+		put(set, "name", change.Name)
+		put(set, "region", change.Region)
+		put(set, "retention_days", change.RetentionDays)
+		put(set, "endpoint_globs", change.EndpointGlobs)
+		put(set, "caller_ids", change.CallerIDs)
+		if change.PBX != nil {
+			if err := tx.Create(change.PBX).Error; err != nil {
+				return err
+			}
+			set["pbx_id"] = change.PBX.ID
+		}
+		if len(set) == 0 {
+			return fault.New(fault.Refused, "nothing-to-change", "Say what to change.")
+		}
+		res := tx.Model(&models.Tenant{}).Where("id = ?", id).Updates(set)
+		if res.Error == nil && res.RowsAffected == 0 {
+			return ErrNotFound
+		}
+		return res.Error
+	})
+}
+
+func put[T any](set map[string]any, column string, value *T) {
+	if value != nil {
+		set[column] = *value
+	}
+}
+
+// EndTenant ends a contract: nobody of it can sign in or call from now on.
+func (d *DB) EndTenant(ctx context.Context, id uuid.UUID, now time.Time, entry models.Audit) error {
+	return d.asOperator(ctx, entry, func(tx *gorm.DB) error {
+		res := tx.Model(&models.Tenant{}).Where("id = ? AND status = 'active'", id).
+			Updates(map[string]any{"status": models.TenantEnded, "ended_at": now})
+		if res.Error != nil {
+			return res.Error
+		}
+		if res.RowsAffected == 0 {
+			return ErrNotFound
+		}
+		return tx.Model(&models.Grant{}).Where("tenant_id = ? AND revoked_at IS NULL", id).
+			Updates(map[string]any{"revoked_at": now, "revoked_by": "operator", "revoked_reason": "contract ended"}).Error
+	})
+}
+
+// Tenant gives a tenant to the operator, or ErrNotFound.
+func (d *DB) Tenant(ctx context.Context, id uuid.UUID) (t models.Tenant, err error) {
+	err = d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error { return tx.Where("id = ?", id).Take(&t).Error })
+	return t, err
+}
+
+// CreateUser stores a user. Errors: email-taken; tenant-unknown.
+func (d *DB) CreateUser(ctx context.Context, u models.User, entry models.Audit) error {
+	err := d.asOperator(ctx, entry, func(tx *gorm.DB) error { return tx.Create(&u).Error })
+	if violates(err, "users_tenant_id_fkey") {
+		return fault.New(fault.NotFound, "tenant-unknown", "There is no such tenant.")
+	}
+	return err
+}
+
+// SetPassword stores a password's hash; ErrNotFound when there is no such user.
+func (d *DB) SetPassword(ctx context.Context, user uuid.UUID, hash string, entry models.Audit) error {
+	return d.asOperator(ctx, entry, func(tx *gorm.DB) error {
+		res := tx.Model(&models.User{}).Where("id = ?", user).Update("password_hash", hash)
+		if res.Error == nil && res.RowsAffected == 0 {
+			return ErrNotFound
+		}
+		return res.Error
+	})
+}
+
+// AddDevice stores a phone of a user. Errors: device-not-allowed, label-taken.
+func (d *DB) AddDevice(ctx context.Context, device models.Device, entry models.Audit) error {
+	return d.asOperator(ctx, entry, func(tx *gorm.DB) error { return tx.Create(&device).Error })
+}
