@@ -1,0 +1,84 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"clicktodial/models"
+	"clicktodial/server/fault"
+	"clicktodial/server/store"
+)
+
+var errRefresh = fault.New(fault.Refused, "refresh-token-invalid", "This sign-in has ended. Please sign in again.")
+
+// Refresh turns a refresh token into the next pair. The token is used up: who
+// presents it again within 30 s gets the same pair (an extension's worker can die
+// between answer and storage); later, the whole sign-in ends, for one of the two
+// who hold it is a thief.
+func (s *Service) Refresh(ctx context.Context, token, client string) (Tokens, error) {
+	if client != ExtensionClient || !wellFormed(models.RefreshToken, token) {
+		return Tokens{}, errRefresh
+	}
+	key, err := bearerKey(token)
+	if err != nil {
+		return Tokens{}, err
+	}
+	var answer Tokens
+	now := s.Now().UTC()
+	err = s.DB.Rotate(ctx, hashToken(token), now, func(b store.Bearer) (*store.Issue, []byte, string, error) {
+		if !usable(b, now) {
+			return nil, nil, "", errRefresh
+		}
+		if b.UsedAt != nil {
+			var reason string
+			answer, reason, err = s.replayed(b, key, now)
+			return nil, nil, reason, err
+		}
+		issue, sealed, err := s.rotate(&answer, b, key, now)
+		return issue, sealed, "", err
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return Tokens{}, errRefresh
+	}
+	if err != nil {
+		return Tokens{}, err
+	}
+	return answer, nil
+}
+
+func (s *Service) replayed(b store.Bearer, key []byte, now time.Time) (Tokens, string, error) {
+	const reuse = "a used refresh token came back"
+	if now.Sub(*b.UsedAt) > ReplayWindow || b.Successor == nil {
+		return Tokens{}, reuse, errRefresh
+	}
+	plain, err := open(key, b.Successor)
+	if err != nil {
+		return Tokens{}, reuse, errRefresh
+	}
+	var t Tokens
+	if err := json.Unmarshal(plain, &t); err != nil {
+		return Tokens{}, "", err
+	}
+	t.ExpiresIn = max(b.UsedAt.Add(AccessLife).Sub(now), time.Second)
+	return t, "", nil
+}
+
+func (s *Service) rotate(answer *Tokens, b store.Bearer, key []byte, now time.Time) (*store.Issue, []byte, error) {
+	grant := models.Grant{ID: b.GrantID, TenantID: b.TenantID, ExpiresAt: b.GrantExpiresAt}
+	tokens, issue, err := s.newPair(grant, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, err := json.Marshal(tokens)
+	if err != nil {
+		return nil, nil, err
+	}
+	sealed, err := seal(key, plain)
+	if err != nil {
+		return nil, nil, err
+	}
+	*answer = tokens
+	return &issue, sealed, nil
+}

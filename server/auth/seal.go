@@ -1,0 +1,99 @@
+package auth
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Keys are what is derived from SECRET_KEY: the first of a list seals, all open.
+type Keys struct{ masters [][]byte }
+
+// NewKeys takes the master keys, 32 bytes each, at least one.
+func NewKeys(masters [][]byte) (*Keys, error) {
+	if len(masters) == 0 {
+		return nil, errors.New("SECRET_KEY is empty")
+	}
+	for _, m := range masters {
+		if len(m) != 32 {
+			return nil, errors.New("a SECRET_KEY is not 32 bytes long")
+		}
+	}
+	return &Keys{masters: masters}, nil
+}
+
+func (k *Keys) derive(i int, purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, k.masters[i], nil, "click-to-dial "+purpose, 32)
+}
+
+// Seal encrypts under the first key (AES-256-GCM); purpose must be the same when
+// it is opened.
+func (k *Keys) Seal(purpose string, plain []byte) ([]byte, error) {
+	key, err := k.derive(0, purpose)
+	if err != nil {
+		return nil, err
+	}
+	return seal(key, plain)
+}
+
+// Open decrypts what any of the keys sealed.
+func (k *Keys) Open(purpose string, sealed []byte) ([]byte, error) {
+	for i := range k.masters {
+		key, err := k.derive(i, purpose)
+		if err != nil {
+			return nil, err
+		}
+		if plain, err := open(key, sealed); err == nil {
+			return plain, nil
+		}
+	}
+	return nil, errors.New("sealed under another SECRET_KEY")
+}
+
+// mac is a keyed hash under the first key, for what is too short to hash plainly.
+func (k *Keys) mac(purpose, text string) ([]byte, error) {
+	key, err := k.derive(0, purpose)
+	if err != nil {
+		return nil, err
+	}
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte(text))
+	return m.Sum(nil), nil
+}
+
+func seal(key, plain []byte) ([]byte, error) {
+	aead, err := gcm(key)
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, aead.NonceSize())
+	if _, err := io.ReadFull(rand.Reader, nonce); err != nil {
+		return nil, fmt.Errorf("making a nonce: %w", err)
+	}
+	return aead.Seal(nonce, nonce, plain, nil), nil
+}
+
+func open(key, sealed []byte) ([]byte, error) {
+	aead, err := gcm(key)
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < aead.NonceSize() {
+		return nil, errors.New("sealed text is too short")
+	}
+	return aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], nil)
+}
+
+func gcm(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}

@@ -1,0 +1,113 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"clicktodial/models"
+	"clicktodial/server/pbx"
+	"clicktodial/server/store"
+)
+
+const (
+	hangUpRetry = 100 * time.Millisecond
+	// A channel that the PBX does not know for this long, while we have its
+	// acknowledgement, is gone, and its end was missed.
+	goneAfter = 5 * time.Second
+	// A record is ended by hanging up this long before its expiry.
+	expiryMargin = time.Second
+)
+
+// HangUp ends a call of the user, at any moment of it, whichever replica follows
+// it. Errors: store.ErrNotFound, call-ended, postgres-unavailable. The call has
+// ended when its status says so.
+func (s *Service) HangUp(ctx context.Context, caller Caller, id uuid.UUID) error {
+	call, err := s.DB.AskHangUp(ctx, caller.TenantID, caller.UserID, id)
+	if err != nil {
+		return err
+	}
+	line, err := s.Lines.line(ctx, idOf(call.PBXID))
+	if err != nil {
+		return err
+	}
+	s.background(func(ctx context.Context) { s.hangUpUntilGone(ctx, line, call.ChannelID) })
+	return nil
+}
+
+// hangUpUntilGone asks the PBX until the call has ended. "No such channel" can
+// mean that the PBX has not made it yet, so it is asked again for a while; and a
+// line that is down may come back.
+func (s *Service) hangUpUntilGone(ctx context.Context, line pbx.Adapter, channel string) {
+	var missing time.Duration
+	for {
+		err := line.Hangup(ctx, channel)
+		wait := hangUpRetry
+		switch {
+		case errors.Is(err, pbx.ErrGone):
+			missing += wait
+		case err != nil:
+			wait = time.Second // the line is down
+		default:
+			missing, wait = 0, time.Second // its end is on its way
+		}
+		if !pause(ctx, wait) || s.hasEnded(ctx, channel) {
+			return
+		}
+		if missing >= goneAfter {
+			s.handle(ctx, pbx.Event{ChannelID: channel, Kind: pbx.Ended, End: pbx.End{Kind: pbx.EndLost}, At: s.Now()})
+			return
+		}
+	}
+}
+
+func (s *Service) hasEnded(ctx context.Context, channel string) bool {
+	call, _, err := s.DB.Advance(ctx, channel, func(models.FollowedCall) (store.Step, bool) { return store.Step{}, false })
+	return err == nil && call.ID == uuid.Nil
+}
+
+// endOverdue hangs up what lasts too long, or is about to outlive its record.
+func (s *Service) endOverdue(ctx context.Context) {
+	asked := map[string]bool{}
+	for pause(ctx, time.Second/4) {
+		now := s.Now()
+		for _, call := range s.trackedCalls() {
+			why, due := overdue(call, now)
+			if !due || asked[call.ChannelID] {
+				continue
+			}
+			asked[call.ChannelID] = true
+			s.background(func(ctx context.Context) { s.end(ctx, call, why) })
+		}
+		for channel := range asked {
+			if _, still := s.trackedCall(channel); !still {
+				delete(asked, channel)
+			}
+		}
+	}
+}
+
+func overdue(call models.FollowedCall, now time.Time) (models.HangUpWhy, bool) {
+	switch {
+	case !now.Before(call.CreatedAt.Add(models.LongestCall)):
+		return models.HangUpLimit, true
+	case !now.Before(call.ExpiresAt.Add(-expiryMargin)):
+		return models.HangUpRetention, true
+	}
+	return "", false
+}
+
+// end hangs up a call that we follow, for a reason of ours.
+func (s *Service) end(ctx context.Context, call models.FollowedCall, why models.HangUpWhy) {
+	if err := s.DB.AskHangUpBy(ctx, call.ID, why); err != nil {
+		s.Log.Warn("a hang-up was not noted", "call_id", call.ID, "error", err)
+	}
+	line, err := s.Lines.line(ctx, idOf(call.PBXID))
+	if err != nil {
+		s.Log.Warn("no line to hang up on", "call_id", call.ID, "error", err)
+		return
+	}
+	s.hangUpUntilGone(ctx, line, call.ChannelID)
+}

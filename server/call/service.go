@@ -1,0 +1,162 @@
+// Package call starts, follows and ends calls.
+//
+// A phone must not ring twice: the row of a call is committed before the PBX is
+// written to, the PBX is written to once, and the channel id is ours, so that
+// after any crash the PBX can be asked what became of it. Events of the PBX only
+// ever move a call forward (state.go). Each replica follows the calls that it
+// dispatched; the calls of a dead one are adopted by another (adopt.go).
+package call
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"clicktodial/models"
+	"clicktodial/server/live"
+	"clicktodial/server/pbx"
+	"clicktodial/server/store"
+)
+
+// Check is the verdict of package policy.
+type Check func(context.Context, models.Question) (models.Verdict, error)
+
+// Parts is what a Service is made of; all of it is needed.
+type Parts struct {
+	DB     *store.DB
+	Index  *live.TTLIndex
+	Fanout *live.Fanout
+	Lines  *Lines
+	Check  Check
+	MaxAge time.Duration // HISTORY_MAX_AGE
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+// Service is one replica's part in the calls.
+type Service struct {
+	Parts
+	Replica uuid.UUID
+
+	keys   dailyKeys
+	shards [shardCount]chan pbx.Event
+	work   sync.WaitGroup // what goes on after a request was answered
+
+	mu      sync.Mutex
+	tracked map[string]models.FollowedCall // by channel id: the calls this replica follows
+	stop    context.CancelFunc
+	ctx     context.Context // ends with Run; bounds the work in the background
+}
+
+// Events of one call go through one of the shards, in order; calls do not wait
+// for each other's commits.
+const (
+	shardCount = 16
+	shardDepth = 4096
+)
+
+// New makes a service. Without a policy check there is none.
+func New(parts Parts) (*Service, error) {
+	if parts.Check == nil || parts.DB == nil || parts.Lines == nil || parts.Now == nil || parts.Log == nil {
+		return nil, errors.New("a call service needs a database, PBX lines, a policy check, a clock and a log")
+	}
+	s := &Service{Parts: parts, Replica: uuid.Must(uuid.NewV7()), tracked: map[string]models.FollowedCall{}}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	for i := range s.shards {
+		s.shards[i] = make(chan pbx.Event, shardDepth)
+	}
+	return s, nil
+}
+
+// Run follows calls until ctx ends, then finishes what has begun. It keeps the
+// replica's heartbeat, adopts the calls of dead replicas and ends those that have
+// lasted too long.
+func (s *Service) Run(ctx context.Context) error {
+	defer s.stop()
+	if err := s.DB.Beat(ctx, s.Replica); err != nil {
+		s.Log.Warn("no heartbeat yet", "error", err)
+	}
+	var loops sync.WaitGroup
+	for i := range s.shards {
+		loops.Go(func() { s.handleShard(ctx, s.shards[i]) })
+	}
+	loops.Go(func() { s.beat(ctx) })
+	loops.Go(func() { s.adoptOrphans(ctx) })
+	loops.Go(func() { s.endOverdue(ctx) })
+	err := s.Lines.run(ctx, s.sink)
+	loops.Wait()
+	s.stop()
+	s.work.Wait()
+	s.leave()
+	return err
+}
+
+// leave lets another replica adopt at once what we followed.
+func (s *Service) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if err := s.DB.Leave(ctx, s.Replica); err != nil {
+		s.Log.Warn("left without saying so", "error", err)
+	}
+}
+
+// background runs what outlives a request; Run waits for it.
+func (s *Service) background(fn func(ctx context.Context)) {
+	s.work.Go(func() { fn(s.ctx) })
+}
+
+// sink takes an event from an adapter to its call's shard.
+func (s *Service) sink(ev pbx.Event) {
+	h := fnv.New32a()
+	h.Write([]byte(ev.ChannelID)) //nolint:errcheck // never fails
+	select {
+	case s.shards[h.Sum32()%shardCount] <- ev:
+	case <-s.ctx.Done():
+	}
+}
+
+func (s *Service) track(call models.FollowedCall) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tracked[call.ChannelID] = call
+}
+
+func (s *Service) untrack(channel string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tracked, channel)
+}
+
+func (s *Service) trackedCalls() []models.FollowedCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := make([]models.FollowedCall, 0, len(s.tracked))
+	for _, call := range s.tracked {
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+func (s *Service) trackedCall(channel string) (models.FollowedCall, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	call, ok := s.tracked[channel]
+	return call, ok
+}
+
+// pause waits, or says false because ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,224 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"clicktodial/models"
+)
+
+// Event is a step of a call as it travels between replicas: ids, words, times.
+type Event struct {
+	ID               string            `json:"-"` // of the stream entry; "" when Redis was down
+	CallID           uuid.UUID         `json:"call"`
+	Status           models.Status     `json:"status"`
+	Reason           *models.Reason    `json:"reason,omitempty"`
+	Diagnosis        *models.Diagnosis `json:"diagnosis,omitempty"`
+	CreatedAt        time.Time         `json:"createdAt"`
+	CallerAnsweredAt *time.Time        `json:"callerAnsweredAt,omitempty"`
+	ConnectedAt      *time.Time        `json:"connectedAt,omitempty"`
+	EndedAt          *time.Time        `json:"endedAt,omitempty"`
+	ExpiresAt        time.Time         `json:"expiresAt"`
+}
+
+const (
+	eventsKept   = 10 * time.Minute
+	eventsAtMost = 1000 // a user; older ones are trimmed
+)
+
+// Fanout carries each call's steps to every replica that holds a socket of the
+// call's user. With Redis it goes through a stream, which also serves those who
+// come back; without, it reaches the sockets of this replica, and the others
+// look in Postgres.
+type Fanout struct {
+	redis *Redis
+	mu    sync.Mutex
+	subs  map[uuid.UUID]map[*Subscription]struct{}
+	pubs  *redis.PubSub
+	done  chan struct{}
+}
+
+// Subscription is one socket's interest in one user's calls.
+type Subscription struct {
+	fanout *Fanout
+	user   uuid.UUID
+	wake   chan struct{}
+	mu     sync.Mutex
+	local  []Event
+}
+
+// NewFanout starts listening; Close stops it.
+func NewFanout(r *Redis) *Fanout {
+	f := &Fanout{redis: r, subs: map[uuid.UUID]map[*Subscription]struct{}{}, done: make(chan struct{})}
+	f.pubs = r.client.Subscribe(context.Background())
+	go f.listen()
+	return f
+}
+
+// Close ends the listening and waits for it.
+func (f *Fanout) Close() error {
+	err := f.pubs.Close()
+	<-f.done
+	return err
+}
+
+func (f *Fanout) listen() {
+	defer close(f.done)
+	for m := range f.pubs.Channel() {
+		if user, err := uuid.Parse(m.Payload); err == nil {
+			f.wake(user, nil)
+		}
+	}
+}
+
+func (f *Fanout) streamKey(user uuid.UUID) string {
+	return f.redis.prefix + "ev:{" + user.String() + "}"
+}
+
+func (f *Fanout) pokeChannel(user uuid.UUID) string {
+	return f.redis.prefix + "poke:{" + user.String() + "}"
+}
+
+// Publish tells all replicas of a step. An error means that only this replica's
+// sockets know.
+func (f *Fanout) Publish(ctx context.Context, user uuid.UUID, ev Event) error {
+	body, err := json.Marshal(ev)
+	if err != nil {
+		return err
+	}
+	err = f.redis.do(ctx, func(ctx context.Context) error {
+		pipe := f.redis.client.Pipeline()
+		pipe.XAdd(ctx, &redis.XAddArgs{
+			Stream: f.streamKey(user), MaxLen: eventsAtMost, Approx: true, Values: []any{"e", body},
+		})
+		pipe.PExpire(ctx, f.streamKey(user), eventsKept)
+		pipe.Publish(ctx, f.pokeChannel(user), user.String())
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	if err != nil {
+		f.wake(user, &ev)
+		return err
+	}
+	f.wake(user, nil)
+	return nil
+}
+
+// wake pokes the local sockets of the user, and hands them the event when it is
+// in no stream.
+func (f *Fanout) wake(user uuid.UUID, ev *Event) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s := range f.subs[user] {
+		if ev != nil {
+			s.mu.Lock()
+			if len(s.local) < eventsAtMost {
+				s.local = append(s.local, *ev)
+			}
+			s.mu.Unlock()
+		}
+		select {
+		case s.wake <- struct{}{}:
+		default: // it has been poked and not looked yet
+		}
+	}
+}
+
+// Subscribe begins a subscription; the caller closes it.
+func (f *Fanout) Subscribe(ctx context.Context, user uuid.UUID) *Subscription {
+	s := &Subscription{fanout: f, user: user, wake: make(chan struct{}, 1)}
+	f.mu.Lock()
+	first := len(f.subs[user]) == 0
+	if first {
+		f.subs[user] = map[*Subscription]struct{}{}
+	}
+	f.subs[user][s] = struct{}{}
+	f.mu.Unlock()
+	if first {
+		// A failure is no loss: the client library subscribes again when Redis is
+		// back, and the reader looks by itself now and then.
+		_ = f.pubs.Subscribe(ctx, f.pokeChannel(user))
+	}
+	return s
+}
+
+// Close ends the subscription.
+func (s *Subscription) Close(ctx context.Context) {
+	f := s.fanout
+	f.mu.Lock()
+	delete(f.subs[s.user], s)
+	last := len(f.subs[s.user]) == 0
+	if last {
+		delete(f.subs, s.user)
+	}
+	f.mu.Unlock()
+	if last {
+		_ = f.pubs.Unsubscribe(ctx, f.pokeChannel(s.user)) // a stray poke wakes nobody
+	}
+}
+
+// Wake has a value when there may be something new.
+func (s *Subscription) Wake() <-chan struct{} { return s.wake }
+
+// Since gives what came after the entry with this id, oldest first; "" means from
+// the beginning of what is kept. With Redis down it gives what this replica
+// itself saw, and ErrDown.
+func (s *Subscription) Since(ctx context.Context, id string) ([]Event, error) {
+	s.mu.Lock()
+	local := s.local
+	s.local = nil
+	s.mu.Unlock()
+	from := "-"
+	if id != "" {
+		from = "(" + id
+	}
+	var entries []redis.XMessage
+	err := s.fanout.redis.do(ctx, func(ctx context.Context) (err error) {
+		entries, err = s.fanout.redis.client.XRange(ctx, s.fanout.streamKey(s.user), from, "+").Result()
+		return err
+	})
+	if err != nil {
+		return local, err
+	}
+	for _, entry := range entries {
+		var ev Event
+		body, ok := entry.Values["e"].(string)
+		if !ok || json.Unmarshal([]byte(body), &ev) != nil {
+			continue // written by another version; the next step tells the same
+		}
+		ev.ID = entry.ID
+		local = append(local, ev)
+	}
+	return local, nil
+}
+
+// Last gives the id of the newest entry that is kept, "" when there is none, and
+// whether the entry `after` is still kept, so that nothing after it is missing.
+func (s *Subscription) Last(ctx context.Context, after string) (last string, known bool, err error) {
+	key := s.fanout.streamKey(s.user)
+	err = s.fanout.redis.do(ctx, func(ctx context.Context) error {
+		newest, err := s.fanout.redis.client.XRevRangeN(ctx, key, "+", "-", 1).Result()
+		if err != nil {
+			return err
+		}
+		if len(newest) > 0 {
+			last = newest[0].ID
+		}
+		if after == "" {
+			return nil
+		}
+		found, err := s.fanout.redis.client.XRangeN(ctx, key, after, after, 1).Result()
+		known = len(found) == 1
+		return err
+	})
+	if errors.Is(err, redis.Nil) {
+		err = nil
+	}
+	return last, known, err
+}

@@ -1,0 +1,108 @@
+// Package live is Redis: the TTL index, event fan-out and counters. All of it may
+// vanish at any moment and be rebuilt from Postgres; it holds ids and times, and
+// no number, name, address or e-mail. Every key has a TTL.
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+)
+
+// ErrDown is that Redis did not answer, or did not just before.
+var ErrDown = errors.New("redis cannot be reached")
+
+const (
+	answerTimeout = 250 * time.Millisecond
+	// After a failure Redis is left alone this long, so that a dead one costs a
+	// click nothing.
+	restTime = 500 * time.Millisecond
+)
+
+// Redis is the connection. Its methods may be called at once.
+type Redis struct {
+	client *redis.Client
+	prefix string
+	rests  atomic.Int64 // unix ns until which we do not try
+}
+
+// Open makes a client; it does not connect yet. prefix begins every key, "ctd:"
+// but in tests. The URL may hold a password and is in no error.
+func Open(url, prefix string) (*Redis, error) {
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, errors.New("REDIS_URL cannot be read")
+	}
+	logging.Disable() // it writes addresses to standard error
+	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = answerTimeout, answerTimeout, answerTimeout
+	opts.PoolTimeout = 2 * answerTimeout
+	opts.ContextTimeoutEnabled = true
+	opts.MaxRetries = -1
+	opts.DialerRetries = 1
+	opts.ClientName = "clicktodial"
+	return &Redis{client: redis.NewClient(opts), prefix: prefix}, nil
+}
+
+// Close ends all connections.
+func (r *Redis) Close() error { return r.client.Close() }
+
+// Ping asks Redis, rested or not.
+func (r *Redis) Ping(ctx context.Context) error {
+	if err := r.client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("%w: ping", ErrDown)
+	}
+	r.rests.Store(0)
+	return nil
+}
+
+// Down says whether the last try failed a moment ago.
+func (r *Redis) Down() bool { return time.Now().UnixNano() < r.rests.Load() }
+
+// do runs one round trip, unless Redis rests, and lets it rest when it fails.
+func (r *Redis) do(ctx context.Context, fn func(context.Context) error) error {
+	if r.Down() {
+		return ErrDown
+	}
+	err := fn(ctx)
+	var answer redis.Error
+	switch {
+	case err == nil, errors.Is(err, redis.Nil):
+		return err
+	case errors.As(err, &answer):
+		return fmt.Errorf("redis refused: %w", answer)
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err() // the caller went away; Redis may be well
+	}
+	r.rests.Store(time.Now().Add(restTime).UnixNano())
+	return ErrDown
+}
+
+// Policy gives maxmemory-policy; anything but noeviction may drop what we count on.
+func (r *Redis) Policy(ctx context.Context) (policy string, err error) {
+	err = r.do(ctx, func(ctx context.Context) error {
+		got, err := r.client.ConfigGet(ctx, "maxmemory-policy").Result()
+		policy = got["maxmemory-policy"]
+		return err
+	})
+	return policy, err
+}
+
+// Count adds one to a counter that is gone after window, and gives its value.
+// name must hold no personal data: an HMAC where it is made of some.
+func (r *Redis) Count(ctx context.Context, name string, window time.Duration) (n int64, err error) {
+	key := r.prefix + "rate:" + name
+	err = r.do(ctx, func(ctx context.Context) error {
+		pipe := r.client.TxPipeline()
+		count := pipe.Incr(ctx, key)
+		pipe.ExpireNX(ctx, key, window)
+		_, err := pipe.Exec(ctx)
+		n = count.Val()
+		return err
+	})
+	return n, err
+}
