@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"clicktodial/models"
+	"clicktodial/server/audit"
 	"clicktodial/server/fault"
 	"clicktodial/server/store"
 )
@@ -81,4 +82,28 @@ func (s *Service) rotate(answer *Tokens, b store.Bearer, key []byte, now time.Ti
 	}
 	*answer = tokens
 	return &issue, sealed, nil
+}
+
+// SignOut ends the sign-in that the token, of either kind, belongs to. A token
+// that is none of ours is no error (RFC 7009 2.2).
+func (s *Service) SignOut(ctx context.Context, token string) error {
+	kind := models.AccessToken
+	if wellFormed(models.RefreshToken, token) {
+		kind = models.RefreshToken
+	} else if !wellFormed(kind, token) {
+		return nil
+	}
+	b, err := s.DB.FindBearer(ctx, kind, hashToken(token))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	subject := audit.Subject{Kind: "grant", ID: b.GrantID}
+	if b.TenantID != nil {
+		subject.Tenant = *b.TenantID
+	}
+	entry := audit.Entry(audit.Actor{Kind: string(b.Role), ID: b.UserID}, "sign-out", subject, "")
+	return s.DB.RevokeOwn(ctx, b.GrantID, string(b.Role), "signed out", s.Now().UTC(), entry)
 }

@@ -56,6 +56,16 @@ func (k *Keys) Open(purpose string, sealed []byte) ([]byte, error) {
 	return nil, errors.New("sealed under another SECRET_KEY")
 }
 
+// Daily is a key for one day's counters, so that what they count cannot be tied
+// to the next day's.
+func (k *Keys) Daily(day string) []byte {
+	key, err := k.derive(0, "daily "+day)
+	if err != nil {
+		panic("deriving a key: " + err.Error()) // HKDF of 32 bytes cannot fail
+	}
+	return key
+}
+
 // mac is a keyed hash under the first key, for what is too short to hash plainly.
 func (k *Keys) mac(purpose, text string) ([]byte, error) {
 	key, err := k.derive(0, purpose)

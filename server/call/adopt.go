@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"clicktodial/models"
@@ -11,19 +12,47 @@ import (
 
 // A replica that has not beaten for deadAfter is dead; with the look every
 // adoptEvery its calls are adopted within 15 s.
-const (
-	beatEvery  = 2 * time.Second
-	deadAfter  = 8 * time.Second
-	adoptEvery = 2 * time.Second
-)
+
+// pulse is our own heartbeat as we see it. When Postgres was away nobody could
+// beat, and nobody is dead for it: we judge the others only once they have had as
+// long as we had to beat again.
+type pulse struct {
+	mu     sync.Mutex
+	last   time.Time
+	steady time.Time // from then on we may judge
+}
+
+func (p *pulse) beaten(now time.Time, deadAfter time.Duration, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !first && now.Sub(p.last) > deadAfter/2 {
+		p.steady = now.Add(deadAfter)
+	}
+	p.last = now
+}
+
+func (p *pulse) mayJudge(now time.Time, deadAfter time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return now.Sub(p.last) <= deadAfter/2 && !now.Before(p.steady)
+}
+
+// beatOnce is the first beat: who has just come is as good a judge as any.
+func (s *Service) beatOnce(ctx context.Context) {
+	if err := s.DB.Beat(ctx, s.Replica); err != nil {
+		s.Log.Warn("no heartbeat yet", "error", err)
+		return
+	}
+	s.pulse.beaten(time.Now(), s.timing.deadAfter, true)
+}
 
 func (s *Service) beat(ctx context.Context) {
-	for {
-		if err := s.DB.Beat(ctx, s.Replica); err != nil && ctx.Err() == nil {
+	for pause(ctx, s.timing.beatEvery) {
+		err := s.DB.Beat(ctx, s.Replica)
+		if err == nil {
+			s.pulse.beaten(time.Now(), s.timing.deadAfter, false)
+		} else if ctx.Err() == nil {
 			s.Log.Warn("no heartbeat", "error", err)
-		}
-		if !pause(ctx, beatEvery) {
-			return
 		}
 	}
 }
@@ -31,16 +60,22 @@ func (s *Service) beat(ctx context.Context) {
 // adoptOrphans takes over the calls of dead replicas, whose PBX answers us.
 func (s *Service) adoptOrphans(ctx context.Context) {
 	for {
-		calls, err := s.DB.Orphans(ctx, deadAfter)
-		if err != nil && ctx.Err() == nil {
-			s.Log.Warn("no look for orphans", "error", err)
+		if s.pulse.mayJudge(time.Now(), s.timing.deadAfter) {
+			s.lookForOrphans(ctx)
 		}
-		for _, call := range calls {
-			s.adopt(ctx, call)
-		}
-		if !pause(ctx, adoptEvery) {
+		if !pause(ctx, s.timing.adoptEvery) {
 			return
 		}
+	}
+}
+
+func (s *Service) lookForOrphans(ctx context.Context) {
+	calls, err := s.DB.Orphans(ctx, s.timing.deadAfter)
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("no look for orphans", "error", err)
+	}
+	for _, call := range calls {
+		s.adopt(ctx, call)
 	}
 }
 
@@ -57,7 +92,7 @@ func (s *Service) adopt(ctx context.Context, call models.FollowedCall) {
 	s.Log.Info("adopting a call", "call_id", call.ID)
 	s.background(func(ctx context.Context) {
 		for !s.adoptOne(ctx, line, call) {
-			if !pause(ctx, time.Second) {
+			if !pause(ctx, s.timing.again) {
 				return
 			}
 		}
@@ -73,6 +108,8 @@ func (s *Service) adoptOne(ctx context.Context, line pbx.Adapter, call models.Fo
 	defer cancel()
 	snapshot, err := line.Adopt(limited, call.ChannelID)
 	switch {
+	case errors.Is(err, pbx.ErrGone) && call.Dispatch == models.Dispatching && s.sendable(call.CreatedAt) > 0:
+		return false // whoever made it may be slow, not dead, and send it yet
 	case errors.Is(err, pbx.ErrGone):
 		s.handle(ctx, pbx.Event{ChannelID: call.ChannelID, Kind: pbx.Ended, End: pbx.End{Kind: pbx.EndLost}, At: s.Now()})
 		return true
@@ -81,7 +118,7 @@ func (s *Service) adoptOne(ctx context.Context, line pbx.Adapter, call models.Fo
 	}
 	s.handle(ctx, pbx.Event{ChannelID: call.ChannelID, Kind: snapshot.Kind, At: s.Now()})
 	if call.HangUpWhy != nil {
-		s.background(func(ctx context.Context) { s.hangUpUntilGone(ctx, line, call.ChannelID) })
+		s.background(func(ctx context.Context) { s.hangUpUntilGone(ctx, line, call) })
 	}
 	return true
 }

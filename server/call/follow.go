@@ -7,48 +7,77 @@ import (
 	"github.com/google/uuid"
 
 	"clicktodial/models"
+	"clicktodial/server/fault"
 	"clicktodial/server/live"
 	"clicktodial/server/pbx"
 	"clicktodial/server/store"
 )
 
+// How long to wait for Postgres between two tries; the first, doubled up to the last.
 const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = 2 * time.Second
 )
 
+// handleShard saves events in order. While Postgres is away it tells each as it
+// comes, keeps them and tries again: an event is not lost as long as we live, and
+// if we die the PBX is asked by whoever adopts the call.
 func (s *Service) handleShard(ctx context.Context, events <-chan pbx.Event) {
+	var waiting []pbx.Event
+	wait := firstRetry
 	for {
+		var retry <-chan time.Time
+		if len(waiting) > 0 {
+			retry = time.After(wait)
+		}
 		select {
 		case ev := <-events:
-			s.handle(ctx, ev)
+			if len(waiting) > 0 || !s.save(ctx, ev) {
+				waiting = append(waiting, ev)
+				s.tellUnsaved(ctx, ev)
+			}
+		case <-retry:
+			wait = min(2*wait, lastRetry)
+			for len(waiting) > 0 && s.save(ctx, waiting[0]) {
+				waiting, wait = waiting[1:], firstRetry
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// handle writes what an event means, and tells of it. While Postgres is away it
-// tells what it knows and tries again: an event is not lost as long as we live,
-// and if we die the PBX is asked by whoever adopts the call.
+// handle is the same for an event that we found out by ourselves.
 func (s *Service) handle(ctx context.Context, ev pbx.Event) {
-	told := false
-	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		call, changed, err := s.DB.Advance(ctx, ev.ChannelID, func(c models.FollowedCall) (store.Step, bool) {
-			return Next(c, ev)
-		})
-		if err == nil {
-			s.settle(ctx, ev, call, changed)
+	if s.save(ctx, ev) {
+		return
+	}
+	s.tellUnsaved(ctx, ev)
+	for wait := firstRetry; pause(ctx, wait); wait = min(2*wait, lastRetry) {
+		if s.save(ctx, ev) {
 			return
 		}
-		if !told {
-			told = true
-			s.Log.Warn("a call's step waits for the database", "error", err)
-			s.tellUnsaved(ctx, ev)
-		}
-		if !pause(ctx, wait) {
-			return
-		}
+	}
+}
+
+// save writes what an event means, and tells of it; false when Postgres is away.
+func (s *Service) save(ctx context.Context, ev pbx.Event) bool {
+	call, changed, err := s.DB.Advance(ctx, ev.ChannelID, func(c models.FollowedCall) (store.Step, bool) {
+		return Next(c, ev)
+	})
+	switch {
+	case err == nil:
+		s.settle(ctx, ev, call, changed)
+		return true
+	case ctx.Err() != nil:
+		return false
+	case fault.Code(err) == "postgres-unavailable":
+		s.Log.Warn("a call's step waits for the database", "kind", ev.Kind, "error", err)
+		return false
+	default:
+		// No waiting mends this, and other calls' events come after it.
+		s.Log.Error("the database refused a call's step", "kind", ev.Kind, "error", err)
+		return true
 	}
 }
 
@@ -57,7 +86,8 @@ func (s *Service) settle(ctx context.Context, ev pbx.Event, call models.Followed
 	if changed {
 		s.announce(ctx, call)
 	}
-	if ev.Kind != pbx.Ended && !call.Status.Ended() {
+	gone := call.ID == uuid.Nil // ended before, perhaps by another replica
+	if ev.Kind != pbx.Ended && !call.Status.Ended() && !gone {
 		if changed {
 			s.track(call)
 		}

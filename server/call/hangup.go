@@ -14,9 +14,6 @@ import (
 
 const (
 	hangUpRetry = 100 * time.Millisecond
-	// A channel that the PBX does not know for this long, while we have its
-	// acknowledgement, is gone, and its end was missed.
-	goneAfter = 5 * time.Second
 	// A record is ended by hanging up this long before its expiry.
 	expiryMargin = time.Second
 )
@@ -33,15 +30,17 @@ func (s *Service) HangUp(ctx context.Context, caller Caller, id uuid.UUID) error
 	if err != nil {
 		return err
 	}
-	s.background(func(ctx context.Context) { s.hangUpUntilGone(ctx, line, call.ChannelID) })
+	s.background(func(ctx context.Context) { s.hangUpUntilGone(ctx, line, follow(call)) })
 	return nil
 }
 
 // hangUpUntilGone asks the PBX until the call has ended. "No such channel" can
-// mean that the PBX has not made it yet, so it is asked again for a while; and a
-// line that is down may come back.
-func (s *Service) hangUpUntilGone(ctx context.Context, line pbx.Adapter, channel string) {
+// mean that the PBX has not been told of it yet, so it is asked again for a while;
+// and a line that is down may come back. A channel that the PBX does not know for
+// goneAfter, when nobody may send it any more, is gone, and its end was missed.
+func (s *Service) hangUpUntilGone(ctx context.Context, line pbx.Adapter, call models.FollowedCall) {
 	var missing time.Duration
+	channel := call.ChannelID
 	for {
 		err := line.Hangup(ctx, channel)
 		wait := hangUpRetry
@@ -49,14 +48,14 @@ func (s *Service) hangUpUntilGone(ctx context.Context, line pbx.Adapter, channel
 		case errors.Is(err, pbx.ErrGone):
 			missing += wait
 		case err != nil:
-			wait = time.Second // the line is down
+			wait = s.timing.again // the line is down
 		default:
-			missing, wait = 0, time.Second // its end is on its way
+			missing, wait = 0, s.timing.again // its end is on its way
 		}
 		if !pause(ctx, wait) || s.hasEnded(ctx, channel) {
 			return
 		}
-		if missing >= goneAfter {
+		if missing >= s.timing.goneAfter && s.sendable(call.CreatedAt) <= 0 {
 			s.handle(ctx, pbx.Event{ChannelID: channel, Kind: pbx.Ended, End: pbx.End{Kind: pbx.EndLost}, At: s.Now()})
 			return
 		}
@@ -109,5 +108,5 @@ func (s *Service) end(ctx context.Context, call models.FollowedCall, why models.
 		s.Log.Warn("no line to hang up on", "call_id", call.ID, "error", err)
 		return
 	}
-	s.hangUpUntilGone(ctx, line, call.ChannelID)
+	s.hangUpUntilGone(ctx, line, call)
 }

@@ -43,14 +43,31 @@ type Service struct {
 	Parts
 	Replica uuid.UUID
 
+	timing timing
 	keys   dailyKeys
+	pulse  pulse
 	shards [shardCount]chan pbx.Event
 	work   sync.WaitGroup // what goes on after a request was answered
 
 	mu      sync.Mutex
 	tracked map[string]models.FollowedCall // by channel id: the calls this replica follows
+	stopped bool                           // nothing new may begin in the background
 	stop    context.CancelFunc
 	ctx     context.Context // ends with Run; bounds the work in the background
+}
+
+// timing is how often and how long; tests have less patience.
+type timing struct {
+	beatEvery, deadAfter, adoptEvery time.Duration // adopt.go
+	dispatchLimit, answerLimit       time.Duration // start.go
+	goneAfter                        time.Duration // hangup.go
+	again                            time.Duration // before the PBX is asked the same again
+}
+
+var usual = timing{
+	beatEvery: 2 * time.Second, deadAfter: 8 * time.Second, adoptEvery: 2 * time.Second,
+	dispatchLimit: 10 * time.Second, answerLimit: time.Second,
+	goneAfter: 5 * time.Second, again: time.Second,
 }
 
 // Events of one call go through one of the shards, in order; calls do not wait
@@ -65,7 +82,9 @@ func New(parts Parts) (*Service, error) {
 	if parts.Check == nil || parts.DB == nil || parts.Lines == nil || parts.Now == nil || parts.Log == nil {
 		return nil, errors.New("a call service needs a database, PBX lines, a policy check, a clock and a log")
 	}
-	s := &Service{Parts: parts, Replica: uuid.Must(uuid.NewV7()), tracked: map[string]models.FollowedCall{}}
+	s := &Service{
+		Parts: parts, Replica: uuid.Must(uuid.NewV7()), timing: usual, tracked: map[string]models.FollowedCall{},
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for i := range s.shards {
 		s.shards[i] = make(chan pbx.Event, shardDepth)
@@ -73,14 +92,12 @@ func New(parts Parts) (*Service, error) {
 	return s, nil
 }
 
-// Run follows calls until ctx ends, then finishes what has begun. It keeps the
-// replica's heartbeat, adopts the calls of dead replicas and ends those that have
-// lasted too long.
+// Run follows calls until ctx ends, then leaves them to the other replicas. It
+// keeps the replica's heartbeat, adopts the calls of dead replicas and ends those
+// that have lasted too long.
 func (s *Service) Run(ctx context.Context) error {
-	defer s.stop()
-	if err := s.DB.Beat(ctx, s.Replica); err != nil {
-		s.Log.Warn("no heartbeat yet", "error", err)
-	}
+	defer context.AfterFunc(ctx, s.stop)()
+	s.beatOnce(ctx)
 	var loops sync.WaitGroup
 	for i := range s.shards {
 		loops.Go(func() { s.handleShard(ctx, s.shards[i]) })
@@ -90,7 +107,9 @@ func (s *Service) Run(ctx context.Context) error {
 	loops.Go(func() { s.endOverdue(ctx) })
 	err := s.Lines.run(ctx, s.sink)
 	loops.Wait()
-	s.stop()
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
 	s.work.Wait()
 	s.leave()
 	return err
@@ -105,9 +124,16 @@ func (s *Service) leave() {
 	}
 }
 
-// background runs what outlives a request; Run waits for it.
-func (s *Service) background(fn func(ctx context.Context)) {
+// background runs what outlives a request; Run waits for it. False when Run has
+// ended: whoever adopts our calls does it then.
+func (s *Service) background(fn func(ctx context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
 	s.work.Go(func() { fn(s.ctx) })
+	return true
 }
 
 // sink takes an event from an adapter to its call's shard.
@@ -159,4 +185,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// Following says how many calls this replica follows.
+func (s *Service) Following() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.tracked)
 }

@@ -41,14 +41,6 @@ type Click struct {
 	Key      string // Idempotency-Key
 }
 
-const (
-	// dispatchLimit: nothing is sent to the PBX later than this after the click.
-	dispatchLimit = 10 * time.Second
-	// answerLimit is how long a client waits for the PBX to take the request; the
-	// call goes on without it.
-	answerLimit = time.Second
-)
-
 var keyForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // Start makes the call of a click, or finds the one that the same click has made
@@ -77,11 +69,11 @@ func (s *Service) Start(ctx context.Context, caller Caller, click Click) (call m
 		if err == nil || !errors.Is(err, store.ErrNotFound) {
 			return call, err == nil, err
 		}
-		return call, false, s.refuse(ctx, caller, refused)
+		return call, false, s.Refuse(ctx, caller, refused)
 	}
 	call, dial, replayed, err := s.DB.CreateCall(ctx, n)
 	if err != nil || replayed {
-		return call, replayed, s.refuse(ctx, caller, err)
+		return call, replayed, s.Refuse(ctx, caller, err)
 	}
 	return s.dispatch(ctx, line, call, dial), false, nil
 }
@@ -116,8 +108,8 @@ func (s *Service) precheck(ctx context.Context, caller Caller, click Click, n *s
 	return line, nil
 }
 
-// refuse notes a refused click for support, and passes the refusal on.
-func (s *Service) refuse(ctx context.Context, caller Caller, err error) error {
+// Refuse notes a refused click for support, and passes the refusal on.
+func (s *Service) Refuse(ctx context.Context, caller Caller, err error) error {
 	f, ok := fault.Of(err)
 	if !ok || (f.Kind != fault.Refused && f.Kind != fault.TooMany) {
 		return err
@@ -166,11 +158,15 @@ func (s *Service) dispatch(ctx context.Context, line pbx.Adapter, call models.Ca
 		RingTimeout: time.Duration(dial.RingSeconds) * time.Second,
 	}
 	failed := make(chan bool, 1)
-	s.background(func(ctx context.Context) {
+	if !s.background(func(ctx context.Context) {
 		s.index(ctx, call)
 		failed <- !s.originate(ctx, line, call, req)
-	})
-	limit := time.NewTimer(answerLimit)
+	}) {
+		return call
+	}
+	// How long a client waits for the PBX to take the request; the call goes on
+	// without it.
+	limit := time.NewTimer(s.timing.answerLimit)
 	defer limit.Stop()
 	select {
 	case bad := <-failed:
@@ -193,7 +189,8 @@ func (s *Service) index(ctx context.Context, call models.Call) {
 // originate writes to the PBX and deals with its answer; false when the call has
 // failed by it.
 func (s *Service) originate(ctx context.Context, line pbx.Adapter, call models.Call, req pbx.Originate) bool {
-	limited, cancel := context.WithDeadline(ctx, call.CreatedAt.Add(dispatchLimit))
+	// Nothing is sent to the PBX later than this after the click.
+	limited, cancel := context.WithTimeout(ctx, s.sendable(call.CreatedAt))
 	defer cancel()
 	err := line.Originate(limited, req)
 	switch {
@@ -215,6 +212,11 @@ func (s *Service) originate(ctx context.Context, line pbx.Adapter, call models.C
 	}
 }
 
+// sendable is how long a call of that time may still be sent to the PBX.
+func (s *Service) sendable(created time.Time) time.Duration {
+	return created.Add(s.timing.dispatchLimit).Sub(s.Now())
+}
+
 // dispatched notes the PBX's yes, and obeys a hang-up that came meanwhile.
 func (s *Service) dispatched(ctx context.Context, line pbx.Adapter, call models.Call) {
 	why, err := s.DB.MarkDispatch(ctx, call.ID, models.Dispatched)
@@ -222,7 +224,7 @@ func (s *Service) dispatched(ctx context.Context, line pbx.Adapter, call models.
 		s.Log.Warn("a dispatch was not noted", "call_id", call.ID, "error", err)
 	}
 	if why != nil {
-		s.hangUpUntilGone(ctx, line, call.ChannelID)
+		s.hangUpUntilGone(ctx, line, follow(call))
 	}
 }
 
@@ -232,11 +234,13 @@ func (s *Service) settleDoubt(ctx context.Context, line pbx.Adapter, call models
 	if _, err := s.DB.MarkDispatch(ctx, call.ID, models.InDoubt); err != nil {
 		s.Log.Warn("a doubt was not noted", "call_id", call.ID, "error", err)
 	}
-	for pause(ctx, time.Second) {
+	doubtful := follow(call)
+	doubtful.Dispatch = models.InDoubt
+	for pause(ctx, s.timing.again) {
 		if line.Up() != nil {
 			continue
 		}
-		if s.adoptOne(ctx, line, follow(call)) {
+		if s.adoptOne(ctx, line, doubtful) {
 			return
 		}
 	}
@@ -275,14 +279,17 @@ func (s *Service) fingerprints(ctx context.Context, caller Caller, click Click, 
 func (s *Service) dailyKey(ctx context.Context, tenant uuid.UUID, at time.Time) ([]byte, error) {
 	day := at.UTC().Format(time.DateOnly)
 	s.keys.mu.Lock()
-	defer s.keys.mu.Unlock()
-	if key, ok := s.keys.keys[day]; ok {
+	key, ok := s.keys.keys[day]
+	s.keys.mu.Unlock()
+	if ok {
 		return key, nil
 	}
 	key, err := s.DB.DailyKey(ctx, tenant, at)
 	if err != nil {
 		return nil, err
 	}
+	s.keys.mu.Lock()
+	defer s.keys.mu.Unlock()
 	if s.keys.keys == nil || len(s.keys.keys) >= 2 {
 		s.keys.keys = map[string][]byte{} // older ones are to be destroyed
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -41,7 +43,8 @@ type Fanout struct {
 	mu    sync.Mutex
 	subs  map[uuid.UUID]map[*Subscription]struct{}
 	pubs  *redis.PubSub
-	done  chan struct{}
+	stop  context.CancelFunc
+	loops sync.WaitGroup
 }
 
 // Subscription is one socket's interest in one user's calls.
@@ -55,21 +58,51 @@ type Subscription struct {
 
 // NewFanout starts listening; Close stops it.
 func NewFanout(r *Redis) *Fanout {
-	f := &Fanout{redis: r, subs: map[uuid.UUID]map[*Subscription]struct{}{}, done: make(chan struct{})}
-	f.pubs = r.client.Subscribe(context.Background())
-	go f.listen()
+	ctx, stop := context.WithCancel(context.Background())
+	f := &Fanout{redis: r, subs: map[uuid.UUID]map[*Subscription]struct{}{}, stop: stop}
+	f.pubs = r.client.Subscribe(ctx)
+	f.loops.Go(f.listen)
+	f.loops.Go(func() { f.watch(ctx) })
 	return f
 }
 
 // Close ends the listening and waits for it.
 func (f *Fanout) Close() error {
+	f.stop()
 	err := f.pubs.Close()
-	<-f.done
+	f.loops.Wait()
 	return err
 }
 
+// watch keeps Down true while Redis is away, and has every socket look when it
+// is back: pokes of the meantime are lost.
+func (f *Fanout) watch(ctx context.Context) {
+	tick := time.NewTicker(restTime / 2)
+	defer tick.Stop()
+	for was := false; ; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		down := f.redis.probe(ctx)
+		if was && !down {
+			f.wakeAll()
+		}
+		was = down
+	}
+}
+
+func (f *Fanout) wakeAll() {
+	f.mu.Lock()
+	users := slices.Collect(maps.Keys(f.subs))
+	f.mu.Unlock()
+	for _, user := range users {
+		f.wake(user, nil)
+	}
+}
+
 func (f *Fanout) listen() {
-	defer close(f.done)
 	for m := range f.pubs.Channel() {
 		if user, err := uuid.Parse(m.Payload); err == nil {
 			f.wake(user, nil)
@@ -165,6 +198,9 @@ func (s *Subscription) Close(ctx context.Context) {
 
 // Wake has a value when there may be something new.
 func (s *Subscription) Wake() <-chan struct{} { return s.wake }
+
+// Blind says whether steps of other replicas may be missed just now.
+func (s *Subscription) Blind() bool { return s.fanout.redis.Down() }
 
 // Since gives what came after the entry with this id, oldest first; "" means from
 // the beginning of what is kept. With Redis down it gives what this replica

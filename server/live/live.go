@@ -82,6 +82,18 @@ func (r *Redis) do(ctx context.Context, fn func(context.Context) error) error {
 	return ErrDown
 }
 
+// probe asks Redis whether it is there, and lets it rest when it is not.
+func (r *Redis) probe(ctx context.Context) (down bool) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	if r.client.Ping(ctx).Err() == nil {
+		r.rests.Store(0)
+		return false
+	}
+	r.rests.Store(time.Now().Add(restTime + answerTimeout).UnixNano())
+	return true
+}
+
 // Policy gives maxmemory-policy; anything but noeviction may drop what we count on.
 func (r *Redis) Policy(ctx context.Context) (policy string, err error) {
 	err = r.do(ctx, func(ctx context.Context) error {
@@ -92,13 +104,13 @@ func (r *Redis) Policy(ctx context.Context) (policy string, err error) {
 	return policy, err
 }
 
-// Count adds one to a counter that is gone after window, and gives its value.
-// name must hold no personal data: an HMAC where it is made of some.
-func (r *Redis) Count(ctx context.Context, name string, window time.Duration) (n int64, err error) {
+// Count adds to a counter that is gone after window, and gives its value. name
+// must hold no personal data: an HMAC where it is made of some.
+func (r *Redis) Count(ctx context.Context, name string, window time.Duration, add int64) (n int64, err error) {
 	key := r.prefix + "rate:" + name
 	err = r.do(ctx, func(ctx context.Context) error {
 		pipe := r.client.TxPipeline()
-		count := pipe.Incr(ctx, key)
+		count := pipe.IncrBy(ctx, key, add)
 		pipe.ExpireNX(ctx, key, window)
 		_, err := pipe.Exec(ctx)
 		n = count.Val()

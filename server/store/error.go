@@ -12,8 +12,8 @@ import (
 	"clicktodial/server/fault"
 )
 
-// ErrNotFound is "no such row, or not yours"; callers name it for people.
-var ErrNotFound = errors.New("no such row")
+// ErrNotFound is "no such row, or not yours".
+var ErrNotFound error = fault.New(fault.NotFound, "not-found", "There is no such record, or it is not yours.")
 
 // sqlError is what is left of Postgres's error: its message and detail can hold
 // values, so they go no further.
@@ -29,7 +29,7 @@ func clean(err error) error {
 	if err == nil {
 		return nil
 	}
-	if _, ok := fault.Of(err); ok || errors.Is(err, ErrNotFound) {
+	if _, ok := fault.Of(err); ok {
 		return err
 	}
 	if errors.Is(err, gorm.ErrRecordNotFound) {
@@ -52,9 +52,9 @@ func clean(err error) error {
 
 func cleanPG(pg *pgconn.PgError) error {
 	short := &sqlError{state: pg.Code, table: pg.TableName, constraint: pg.ConstraintName}
-	// 08 connection, 53 resources, 57P0x shutdown, 57014 our own time limit,
-	// 55P03 lock wait (PostgreSQL manual, appendix A).
-	for _, class := range []string{"08", "53", "57P0", "57014", "55P03"} {
+	// 08 connection, 40 deadlock, 53 resources, 57P0x shutdown, 57014 our own time
+	// limit, 55P03 lock wait, 25P03 idle too long (PostgreSQL manual, appendix A).
+	for _, class := range []string{"08", "40", "53", "57P0", "57014", "55P03", "25P03"} {
 		if strings.HasPrefix(pg.Code, class) {
 			return unavailable(short)
 		}

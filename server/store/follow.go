@@ -151,3 +151,11 @@ func (d *DB) PBXURL(ctx context.Context, id uuid.UUID) (sealed []byte, err error
 	})
 	return row.SealedURL, err
 }
+
+// ReplicasAlive says how many other replicas have beaten lately.
+func (d *DB) ReplicasAlive(ctx context.Context, besides uuid.UUID) (n int64, err error) {
+	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
+		return tx.Model(&models.Replica{}).Where("id <> ? AND beat_at > now() - interval '10 seconds'", besides).Count(&n).Error
+	})
+	return n, err
+}

@@ -35,6 +35,9 @@ const (
 	statementTimeout = 5 * time.Second
 	lockTimeout      = 3 * time.Second
 	connectTimeout   = 2 * time.Second
+	// A whole transaction, when its caller sets no earlier end: a line that has gone
+	// silent is noticed by no statement's limit.
+	transactionTimeout = 8 * time.Second
 )
 
 // Open makes a pool; it does not connect yet. The URL may hold a password and
@@ -58,7 +61,9 @@ func Open(url string, maxConns int) (*DB, error) {
 		// Not TranslateError: it drops the constraint's name, by which our faults
 		// are told apart; clean in error.go translates.
 		SkipDefaultTransaction: true,
-		DisableAutomaticPing:   true,
+		// SELECT the row type's columns, never *: a role is granted some columns only.
+		QueryFields:          true,
+		DisableAutomaticPing: true,
 		// Silent, and no values should anyone ever make it speak.
 		Logger: logger.New(nil, logger.Config{LogLevel: logger.Silent, ParameterizedQueries: true}),
 	})
@@ -107,6 +112,8 @@ func (d *DB) as(ctx context.Context, role dbRole, tenant uuid.UUID, fn func(*gor
 	if tenant != uuid.Nil {
 		of = tenant.String()
 	}
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
 	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := tx.Exec(takeRole, string(role), of).Error; err != nil {
 			return err
@@ -119,6 +126,8 @@ func (d *DB) as(ctx context.Context, role dbRole, tenant uuid.UUID, fn func(*gor
 // asUnsynced is as for a change that may be lost in a crash of Postgres, because
 // adoption finds out again: it does not wait for the disk.
 func (d *DB) asUnsynced(ctx context.Context, role dbRole, fn func(*gorm.DB) error) error {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
 	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		const take = "SELECT set_config('role', ?, true), set_config('synchronous_commit', 'off', true)"
 		if err := tx.Exec(take, string(role)).Error; err != nil {

@@ -1,0 +1,145 @@
+// Package api is /v1 and the token endpoint: what the extension and other clients
+// speak. A handler decodes, parses, makes one call of a service, and encodes.
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
+
+	"clicktodial/server/auth"
+	"clicktodial/server/call"
+	"clicktodial/server/fault"
+	"clicktodial/server/live"
+	"clicktodial/server/web"
+)
+
+// Version of the API, in its document.
+const Version = "1.0.0"
+
+// API is what the handlers need.
+type API struct {
+	Calls   *call.Service
+	Auth    *auth.Service
+	Limits  *live.Redis // counts failed pairings
+	Ready   func(context.Context) []Dependency
+	Origin  func(origin string) bool
+	MaxAge  time.Duration
+	Now     func() time.Time
+	Log     *slog.Logger
+	Closing <-chan struct{} // closed when the server stops: sockets end
+}
+
+// Register adds all routes to the app and gives the API's description.
+func (a *API) Register(app *fiber.App) huma.API {
+	config := huma.DefaultConfig("Click-to-Dial", Version)
+	config.DocsPath, config.SchemasPath = "", ""
+	config.CreateHooks = nil
+	config.Info.Description = "Click a number, your own phone rings, the exchange calls the number. Statuses and reasons are those of CAMARA ClickToDial."
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"bearer": {Type: "http", Scheme: "bearer"},
+	}
+	h := humafiber.New(app, config)
+	h.UseMiddleware(a.authenticate(h))
+	a.registerCalls(h)
+	a.registerHistory(h)
+	a.registerMe(h)
+	a.registerNumbers(h)
+	a.registerHealth(h)
+	listCodes(h)
+	app.Get("/v1/events", a.events())
+	app.Post("/oauth/token", a.token)
+	app.Post("/oauth/revoke", a.revoke)
+	return h
+}
+
+// listCodes names every code in the document.
+func listCodes(h huma.API) {
+	schema := h.OpenAPI().Components.Schemas.Map()["Problem"]
+	for _, code := range web.Codes() {
+		schema.Properties["code"].Enum = append(schema.Properties["code"].Enum, code)
+	}
+}
+
+// bearer asks for a token that carries the scope.
+func bearer(scope string) []map[string][]string {
+	return []map[string][]string{{"bearer": {scope}}}
+}
+
+// noBodyDeadline: Huma would set one on the connection, which stays on it.
+const noBodyDeadline = -1
+
+func operation(method, path, id, summary, scope string, errs ...int) huma.Operation {
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary,
+		MaxBodyBytes: 16 << 10, BodyReadTimeout: noBodyDeadline, Errors: append([]int{400, 500, 503}, errs...),
+	}
+	if scope != "" {
+		op.Security = bearer(scope)
+		op.Errors = append(op.Errors, 401, 403)
+	}
+	slices.Sort(op.Errors)
+	return op
+}
+
+type principalKey struct{}
+
+// authenticate finds out who is asking, for operations that say they need it.
+func (a *API) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if len(ctx.Operation().Security) == 0 {
+			next(ctx)
+			return
+		}
+		p, err := a.Auth.Authenticate(ctx.Context(), bearerToken(ctx.Header("Authorization")))
+		if err == nil && !p.May(ctx.Operation().Security[0]["bearer"][0]) {
+			err = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
+		}
+		if err == nil && p.TenantID == [16]byte{} {
+			err = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
+		}
+		if err != nil {
+			a.fail(h, ctx, err)
+			return
+		}
+		next(huma.WithValue(ctx, principalKey{}, p))
+	}
+}
+
+func (a *API) fail(h huma.API, ctx huma.Context, err error) {
+	p := huma.NewErrorWithContext(ctx, web.StatusOf(err), "", err)
+	if err := huma.WriteErr(h, ctx, p.GetStatus(), "", err); err != nil && !errors.Is(err, context.Canceled) {
+		a.Log.Warn("an error was not sent", "error", err)
+	}
+}
+
+func bearerToken(header string) string {
+	const scheme = "Bearer "
+	if len(header) <= len(scheme) || header[:len(scheme)] != scheme {
+		return ""
+	}
+	return header[len(scheme):]
+}
+
+// callerOf is who is asking, as package call sees them.
+func callerOf(ctx context.Context) call.Caller {
+	return asCaller(principalOf(ctx))
+}
+
+func principalOf(ctx context.Context) auth.Principal {
+	p, _ := ctx.Value(principalKey{}).(auth.Principal)
+	return p
+}
+
+func asCaller(p auth.Principal) call.Caller {
+	return call.Caller{
+		TenantID: p.TenantID, UserID: p.UserID, GrantID: p.GrantID, SignInLabel: p.SignInLabel,
+		Region: p.Region, PBXID: p.PBXID,
+	}
+}

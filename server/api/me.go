@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"clicktodial/models"
+	"clicktodial/server/auth"
+	"clicktodial/server/policy"
+)
+
+// Me is who is asking, and what they may do.
+type Me struct {
+	User        MeUser     `json:"user"`
+	Tenant      MeTenant   `json:"tenant"`
+	Devices     []MeDevice `json:"devices" nullable:"false" doc:"the first rings unless a click says otherwise"`
+	SignIn      MeSignIn   `json:"signIn"`
+	Limits      MeLimits   `json:"limits"`
+	HistoryDays int        `json:"historyDays" doc:"how long calls are kept; 0: until they end"`
+	MayDelete   bool       `json:"mayDelete" doc:"whether the tenant lets its users delete from their history"`
+}
+
+// MeUser is the user.
+type MeUser struct {
+	ID    uuid.UUID `json:"id"`
+	Email string    `json:"email"`
+	Name  string    `json:"name"`
+	Role  string    `json:"role" enum:"user,admin"`
+}
+
+// MeTenant is the company.
+type MeTenant struct {
+	ID     uuid.UUID `json:"id"`
+	Name   string    `json:"name"`
+	Region string    `json:"region"`
+}
+
+// MeDevice is a phone and what it is doing.
+type MeDevice struct {
+	ID      uuid.UUID `json:"id"`
+	Label   string    `json:"label"`
+	State   string    `json:"state" enum:"offline,idle,inUse,ringing,unknown"`
+	Default bool      `json:"default"`
+}
+
+// MeSignIn is the sign-in that asks.
+type MeSignIn struct {
+	ID          uuid.UUID `json:"id"`
+	Label       string    `json:"label"`
+	SupportCode string    `json:"supportCode" doc:"six letters to read out to support"`
+}
+
+// MeLimits are the limits that hold for the user.
+type MeLimits struct {
+	CallsPerMinute int `json:"callsPerMinute"`
+	CallsAtOnce    int `json:"callsAtOnce"`
+}
+
+type meOutput struct{ Body Me }
+
+func (a *API) registerMe(h huma.API) {
+	huma.Register(h, operation(http.MethodGet, "/v1/me", "me", "Who am I, and which phones are mine", auth.ScopeRead), a.me)
+}
+
+func (a *API) me(ctx context.Context, _ *struct{}) (*meOutput, error) {
+	p := principalOf(ctx)
+	tenant, devices, err := a.Calls.Me(ctx, asCaller(p))
+	if err != nil {
+		return nil, err
+	}
+	me := Me{
+		User:    MeUser{ID: p.UserID, Email: p.Email, Name: p.Name, Role: string(p.Role)},
+		Tenant:  MeTenant{ID: p.TenantID, Name: p.TenantName, Region: p.Region},
+		Devices: make([]MeDevice, 0, len(devices)),
+		SignIn:  MeSignIn{ID: p.GrantID, Label: p.SignInLabel, SupportCode: p.SupportCode},
+		Limits:  MeLimits{CallsPerMinute: policy.Default.PerMinute, CallsAtOnce: policy.Default.AtOnce},
+
+		HistoryDays: min(tenant.RetentionDays, int(a.MaxAge/models.Day)), MayDelete: tenant.UsersMayDelete,
+	}
+	for i, d := range devices {
+		me.Devices = append(me.Devices, MeDevice{ID: d.ID, Label: d.Label, State: d.State, Default: i == 0})
+	}
+	return &meOutput{me}, nil
+}

@@ -1,0 +1,20 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+)
+
+type configPrintCmd struct{}
+
+// Run prints the configuration.
+func (*configPrintCmd) Run(r *run) error {
+	masked := r.cfg.Masked()
+	return r.print(masked, func(w io.Writer) {
+		for _, name := range slices.Sorted(maps.Keys(masked)) {
+			fmt.Fprintf(w, "%s=%s\n", name, masked[name])
+		}
+	})
+}

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gofiber/fiber/v2"
+
+	"clicktodial/server/api"
+	"clicktodial/server/auth"
+	"clicktodial/server/console"
+	"clicktodial/server/retention"
+	"clicktodial/server/web"
+)
+
+type serveCmd struct{}
+
+const (
+	startLimit    = 30 * time.Second // how long Postgres may take to appear
+	drainLimit    = 10 * time.Second
+	clockSkew     = 250 * time.Millisecond
+	eraseInterval = 10 * time.Second
+)
+
+// Run serves until it is told to stop.
+func (*serveCmd) Run(r *run) error {
+	s, err := r.newServices()
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	web.SetLog(s.log)
+	if err := s.checkDatabase(r.ctx); err != nil {
+		return err
+	}
+	s.checkRedis(r.ctx)
+	m := newMetrics(s)
+	closing := make(chan struct{})
+	app, _ := r.newApp(s, m.observe, closing)
+	public, err := net.Listen("tcp", r.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on LISTEN: %w", err)
+	}
+	inside, err := net.Listen("tcp", r.cfg.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("listening on METRICS_LISTEN: %w", err)
+	}
+	var work sync.WaitGroup
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	start := func(fn func(context.Context) error) { work.Go(func() { _ = fn(ctx) }) } // they end with ctx, and log what goes wrong
+	start(s.calls.Run)
+	start((&retention.PurgeJob{DB: s.db, Interval: r.cfg.PurgeInterval, Log: s.log}).Run)
+	start(s.eraseSuccessors)
+	metrics := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second}
+	work.Go(func() { _ = metrics.Serve(inside) })
+	served := make(chan error, 1)
+	go func() { served <- app.Listener(public) }()
+	s.log.Info("serving", "listen", public.Addr().String(), "replica_id", s.calls.Replica)
+	select {
+	case err = <-served:
+	case <-r.ctx.Done():
+	}
+	s.log.Info("stopping")
+	close(closing) // sockets say goodbye
+	_ = app.ShutdownWithTimeout(drainLimit)
+	_ = metrics.Close()
+	stop()
+	work.Wait()
+	return err
+}
+
+// newApp puts the routes together.
+func (r *run) newApp(s *services, observe func(string, int, time.Duration), closing <-chan struct{}) (*fiber.App, huma.API) {
+	app := web.New(web.Options{
+		PublicURL: r.cfg.PublicURL, ExtensionIDs: r.cfg.ExtensionIDs, TrustedProxies: r.cfg.TrustedProxies,
+		Log: s.log, Now: time.Now, Observe: observe,
+	})
+	described := (&api.API{
+		Calls: s.calls, Auth: s.auth, Limits: s.redis, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
+		Origin: web.OwnOrigin(r.cfg.PublicURL, r.cfg.ExtensionIDs), Now: time.Now, Log: s.log, Closing: closing,
+	}).Register(app)
+	if r.cfg.Loopback() {
+		console.RegisterDemo(app)
+	}
+	return app, described
+}
+
+// checkDatabase waits for Postgres, and refuses a login or schema that would not do.
+func (s *services) checkDatabase(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	for {
+		err := s.db.CheckLogin(ctx)
+		if err == nil {
+			break
+		}
+		if !waitable(err) {
+			return err
+		}
+		s.log.Warn("waiting for Postgres")
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return err
+		}
+	}
+	current, err := s.db.Schema(ctx)
+	if err != nil {
+		return fmt.Errorf("looking at the schema: %w", err)
+	}
+	if !current {
+		return errors.New("the database is not at the newest schema: run `migrate` first")
+	}
+	return nil
+}
+
+func waitable(err error) bool { return web.StatusOf(err) == http.StatusServiceUnavailable }
+
+// checkRedis warns: without Redis calls go through, but not with one that forgets.
+func (s *services) checkRedis(ctx context.Context) {
+	policy, err := s.redis.Policy(ctx)
+	switch {
+	case err != nil:
+		s.log.Warn("Redis cannot be asked; calls go through without it", "error", err)
+	case policy != "noeviction":
+		s.log.Error("Redis must have maxmemory-policy noeviction, or it drops what is still due", "policy", policy)
+	}
+}
+
+// eraseSuccessors blanks the sealed answers to refresh tokens once their 30 s are over.
+func (s *services) eraseSuccessors(ctx context.Context) error {
+	tick := time.NewTicker(eraseInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := s.db.EraseSuccessors(ctx, time.Now().Add(-auth.ReplayWindow)); err != nil {
+				s.log.Warn("sealed answers were not erased", "error", err)
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// ready asks each dependency.
+func (s *services) ready(ctx context.Context) []api.Dependency {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	dep := func(name string, required bool, err error, detail string) api.Dependency {
+		if err == nil {
+			detail = ""
+		}
+		return api.Dependency{Name: name, OK: err == nil, Required: required, Detail: detail}
+	}
+	skew, err := s.db.ClockSkew(ctx, time.Now)
+	clock := err
+	if err == nil && skew.Abs() > clockSkew {
+		clock = errors.New("skewed")
+	}
+	deps := []api.Dependency{dep("postgres", true, err, "cannot be reached")}
+	if err == nil {
+		deps = append(deps, dep("clock", true, clock, "differs from Postgres's by more than 250 ms"), s.schemaReady(ctx))
+	}
+	return append(deps,
+		dep("redis", false, s.redis.Ping(ctx), "cannot be reached; calls go through without it"),
+		dep("pbx", false, s.lines.Up(), "the line is down; new calls are refused"))
+}
+
+func (s *services) schemaReady(ctx context.Context) api.Dependency {
+	current, err := s.db.Schema(ctx)
+	d := api.Dependency{Name: "schema", OK: err == nil && current, Required: true}
+	if !d.OK {
+		d.Detail = "not at the newest step"
+	}
+	return d
+}
+
+type openAPICmd struct{}
+
+// Run prints the document; it needs no database.
+func (*openAPICmd) Run(r *run) error {
+	app := web.New(web.Options{PublicURL: r.cfg.PublicURL, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	described := (&api.API{Origin: func(string) bool { return false }}).Register(app)
+	body, err := described.OpenAPI().MarshalJSON()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(r.out, "%s\n", body)
+	return err
+}
+

@@ -1,0 +1,210 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/mail"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"clicktodial/models"
+	"clicktodial/server/audit"
+	"clicktodial/server/phone"
+	"clicktodial/server/store"
+)
+
+type tenantCreateCmd struct {
+	Name      string   `required:"" help:"The company's name."`
+	Admin     string   `required:"" help:"E-mail of its first admin."`
+	Region    string   `help:"Where its people are: how they write numbers (default: DEFAULT_REGION)."`
+	Days      int      `default:"90" help:"How long calls are kept, 0 to 365; HISTORY_MAX_AGE is the ceiling."`
+	Endpoints []string `help:"Which phones it may have: names with * and ? (default: all)."`
+	CallerIDs []string `name:"caller-ids" help:"Which numbers it may show (default: any valid number)."`
+	PBX       string   `name:"pbx" help:"A PBX of its own, as PBX_URL (default: PBX_URL serves)."`
+}
+
+// Run makes the tenant.
+func (c *tenantCreateCmd) Run(r *run) error {
+	region, err := readRegion(c.Region, r.cfg.DefaultRegion)
+	if err != nil {
+		return err
+	}
+	email, err := readEmail(c.Admin)
+	if err != nil {
+		return err
+	}
+	if c.Days < 0 || c.Days > 365 {
+		return &usageError{"--days is 0 to 365"}
+	}
+	callerIDs, err := readCallerIDs(c.CallerIDs, region)
+	if err != nil {
+		return err
+	}
+	t := models.Tenant{
+		ID: uuid.Must(uuid.NewV7()), Name: c.Name, Region: region, Status: models.TenantActive, RetentionDays: c.Days,
+		RingSeconds: 25, UsersMayDelete: true, EndpointGlobs: c.Endpoints, CallerIDs: callerIDs, CreatedAt: time.Now().UTC(),
+	}
+	if len(t.EndpointGlobs) == 0 {
+		t.EndpointGlobs = models.Texts{"*"}
+	}
+	admin := models.User{
+		ID: uuid.Must(uuid.NewV7()), TenantID: &t.ID, Email: email, Role: models.RoleAdmin, CreatedAt: time.Now().UTC(),
+	}
+	conn, err := r.sealPBX(c.PBX)
+	if err != nil {
+		return err
+	}
+	if conn != nil {
+		t.PBXID = &conn.ID
+	}
+	entry := audit.Entry(audit.Operator, "tenant-create", audit.Subject{Kind: "tenant", ID: t.ID, Tenant: t.ID}, "")
+	return r.withDB(func(db *store.DB) error {
+		if err := db.CreateTenant(r.ctx, t, admin, conn, entry); err != nil {
+			return err
+		}
+		// An invitation link comes with sign-in by password; `user pair` serves until then.
+		out := map[string]any{"tenantId": t.ID, "adminId": admin.ID, "invitation": nil}
+		return r.print(out, func(w io.Writer) { fmt.Fprintf(w, "tenant %s\nadmin  %s\n", t.ID, admin.ID) })
+	})
+}
+
+// sealPBX makes the row of a tenant's own PBX; nil for "".
+func (r *run) sealPBX(url string) (*models.PBXConnection, error) {
+	if url == "" {
+		return nil, nil //nolint:nilnil // no connection is an answer here
+	}
+	if _, err := openPBX(url, r.newLog()); err != nil {
+		return nil, err
+	}
+	keys, err := r.keys()
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := keys.Seal(sealPBX, []byte(url))
+	if err != nil {
+		return nil, err
+	}
+	return &models.PBXConnection{ID: uuid.Must(uuid.NewV7()), SealedURL: sealed, CreatedAt: time.Now().UTC()}, nil
+}
+
+type tenantSetCmd struct {
+	ID        string   `arg:"" help:"The tenant."`
+	Name      *string  `help:"The company's name."`
+	Region    *string  `help:"Where its people are."`
+	Days      *int     `help:"How long new calls are kept, 0 to 365."`
+	Endpoints []string `help:"Which phones it may have."`
+	CallerIDs []string `name:"caller-ids" help:"Which numbers it may show; '' for any."`
+	PBX       string   `name:"pbx" help:"A PBX of its own."`
+}
+
+// Run changes the tenant.
+func (c *tenantSetCmd) Run(r *run) error {
+	id, err := readID(c.ID)
+	if err != nil {
+		return err
+	}
+	if c.Days != nil && (*c.Days < 0 || *c.Days > 365) {
+		return &usageError{"--days is 0 to 365"}
+	}
+	change := store.TenantChange{Name: c.Name, Region: c.Region, RetentionDays: c.Days}
+	if c.Region != nil {
+		if _, err := readRegion(*c.Region, ""); err != nil {
+			return err
+		}
+	}
+	if len(c.Endpoints) > 0 {
+		globs := models.Texts(c.Endpoints)
+		change.EndpointGlobs = &globs
+	}
+	if change.PBX, err = r.sealPBX(c.PBX); err != nil {
+		return err
+	}
+	entry := audit.Entry(audit.Operator, "tenant-set", audit.Subject{Kind: "tenant", ID: id, Tenant: id}, "")
+	return r.withDB(func(db *store.DB) error {
+		if len(c.CallerIDs) > 0 {
+			t, err := db.Tenant(r.ctx, id)
+			if err != nil {
+				return err
+			}
+			ids, err := readCallerIDs(c.CallerIDs, t.Region)
+			if err != nil {
+				return err
+			}
+			owned := models.Texts(ids)
+			change.CallerIDs = &owned
+		}
+		if err := db.SetTenant(r.ctx, id, change, entry); err != nil {
+			return err
+		}
+		return r.print(map[string]any{"tenantId": id}, func(w io.Writer) { fmt.Fprintln(w, "changed") })
+	})
+}
+
+type tenantEndCmd struct {
+	ID string `arg:"" help:"The tenant."`
+}
+
+// Run ends the contract.
+func (c *tenantEndCmd) Run(r *run) error {
+	id, err := readID(c.ID)
+	if err != nil {
+		return err
+	}
+	entry := audit.Entry(audit.Operator, "tenant-end", audit.Subject{Kind: "tenant", ID: id, Tenant: id}, "")
+	return r.withDB(func(db *store.DB) error {
+		if err := db.EndTenant(r.ctx, id, time.Now().UTC(), entry); err != nil {
+			return err
+		}
+		return r.print(map[string]any{"tenantId": id, "status": "ended"}, func(w io.Writer) { fmt.Fprintln(w, "ended") })
+	})
+}
+
+var regionForm = regexp.MustCompile(`^[A-Z]{2}$`)
+
+func readRegion(region, otherwise string) (string, error) {
+	if region == "" {
+		region = otherwise
+	}
+	region = strings.ToUpper(region)
+	if !regionForm.MatchString(region) {
+		return "", &usageError{"--region is two letters (ISO 3166)"}
+	}
+	return region, nil
+}
+
+func readEmail(email string) (string, error) {
+	addr, err := mail.ParseAddress(email)
+	if err != nil || addr.Name != "" || addr.Address != email || len(email) > 254 {
+		return "", &usageError{"that is no e-mail address"}
+	}
+	return strings.ToLower(email), nil
+}
+
+func readID(id string) (uuid.UUID, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return uuid.Nil, &usageError{"that is no id"}
+	}
+	return parsed, nil
+}
+
+func readCallerIDs(raw []string, region string) ([]string, error) {
+	ids := []string{}
+	for _, text := range raw {
+		if text == "" {
+			continue
+		}
+		n, err := phone.Parse(text, region)
+		if err != nil {
+			return nil, err
+		}
+		if n.E164() == "" {
+			return nil, &usageError{"a caller id is a whole telephone number"}
+		}
+		ids = append(ids, n.E164())
+	}
+	return ids, nil
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"clicktodial/server/auth"
+	"clicktodial/server/call"
+	"clicktodial/server/live"
+	"clicktodial/server/pbx"
+	"clicktodial/server/pbx/ami"
+	"clicktodial/server/pbx/practice"
+	"clicktodial/server/policy"
+	"clicktodial/server/store"
+)
+
+const sealPBX = "pbx url"
+
+// newLog writes JSON lines to standard error.
+func (r *run) newLog() *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(r.cfg.LogLevel)) // config has checked it
+	return slog.New(slog.NewJSONHandler(r.errOut, &slog.HandlerOptions{Level: level}))
+}
+
+func (r *run) openDB() (*store.DB, error) {
+	if err := r.cfg.Need("DATABASE_URL"); err != nil {
+		return nil, err
+	}
+	return store.Open(r.cfg.DatabaseURL, r.cfg.DatabaseConns)
+}
+
+// withDB runs fn on the database, for commands that need nothing else.
+func (r *run) withDB(fn func(*store.DB) error) error {
+	db, err := r.openDB()
+	if err != nil {
+		return err
+	}
+	defer db.Close() //nolint:errcheck // the command is over
+	return fn(db)
+}
+
+func (r *run) keys() (*auth.Keys, error) {
+	if err := r.cfg.Need("SECRET_KEY"); err != nil {
+		return nil, err
+	}
+	return auth.NewKeys(r.cfg.Keys())
+}
+
+// openPBX makes the adapter of a PBX URL's kind.
+func openPBX(url string, log *slog.Logger) (pbx.Adapter, error) {
+	kind, _, _ := strings.Cut(url, ":")
+	switch kind {
+	case "practice":
+		return practice.Open(url, log)
+	case "ami", "amis":
+		return ami.Open(url, log)
+	}
+	return nil, &usageError{"PBX_URL begins with practice://, ami:// or amis://"}
+}
+
+// services is everything that takes calls.
+type services struct {
+	db     *store.DB
+	redis  *live.Redis
+	fanout *live.Fanout
+	keys   *auth.Keys
+	lines  *call.Lines
+	calls  *call.Service
+	auth   *auth.Service
+	log    *slog.Logger
+}
+
+func (r *run) newServices() (*services, error) {
+	if err := r.cfg.Need("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "PBX_URL"); err != nil {
+		return nil, err
+	}
+	s := &services{log: r.newLog()}
+	own, err := openPBX(r.cfg.PBXURL, s.log)
+	if err != nil {
+		return nil, err
+	}
+	if s.keys, err = r.keys(); err != nil {
+		return nil, err
+	}
+	if s.db, err = r.openDB(); err != nil {
+		return nil, err
+	}
+	if s.redis, err = live.Open(r.cfg.RedisURL, r.cfg.RedisPrefix); err != nil {
+		return nil, err
+	}
+	s.fanout = live.NewFanout(s.redis)
+	s.lines = call.NewLines(own, s.openTenantPBX, s.log)
+	s.auth = &auth.Service{DB: s.db, Redis: s.redis, Keys: s.keys, Now: time.Now}
+	s.calls, err = call.New(call.Parts{
+		DB: s.db, Index: live.NewTTLIndex(s.redis), Fanout: s.fanout, Lines: s.lines,
+		Check: policy.Default.Check, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,
+	})
+	return s, err
+}
+
+// openTenantPBX opens a tenant's own PBX, whose URL is sealed in the database.
+func (s *services) openTenantPBX(ctx context.Context, id uuid.UUID) (pbx.Adapter, error) {
+	sealed, err := s.db.PBXURL(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	url, err := s.keys.Open(sealPBX, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("opening a PBX connection: %w", err)
+	}
+	return openPBX(string(url), s.log)
+}
+
+func (s *services) close() {
+	_ = s.fanout.Close() // the process ends
+	_ = s.redis.Close()
+	_ = s.db.Close()
+}
