@@ -1,0 +1,450 @@
+package pbxtest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"clicktodial/models"
+	"clicktodial/server/pbx"
+)
+
+// Conform runs the whole suite.
+func Conform(t *testing.T, h Harness) {
+	if h.Patience == 0 {
+		h.Patience = 10 * time.Second
+	}
+	if h.Region == "" {
+		h.Region = "NL"
+	}
+	tests := []struct {
+		name string
+		run  func(*testing.T, Harness)
+	}{
+		{"stories", stories},
+		{"hang up while the own phone rings", hangupAt(CallerRings, pbx.CallerRinging, models.CallerAbandon)},
+		{"hang up while the callee rings", hangupAt(CalleeRings, pbx.CalleeDialling, models.CallerAbandon)},
+		{"hang up while connected", hangupAt(Stays, pbx.CalleeAnswered, models.HangUp)},
+		{"hang up at once", hangupAtOnce},
+		{"hang up on another line", hangupElsewhere},
+		{"hang up what is not there", hangupGone},
+		{"two at once", twoAtOnce},
+		{"an id only once", duplicateID},
+		{"adopt a living call", adoptLiving},
+		{"adopt what is gone", adoptGone},
+		{"forget", forget},
+		{"down before it runs", downBefore},
+		{"down after it ran", downAfter},
+		{"what may not reach a wire", badInput},
+		{"a context that has ended", endedContext},
+		{"devices", devices},
+		{"check", check},
+		{"a cut line", cutLine},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if !h.Serial {
+				t.Parallel()
+			}
+			test.run(t, h)
+		})
+	}
+}
+
+func (h Harness) call(t *testing.T, s Story) Call {
+	t.Helper()
+	c, ok := h.Calls[s]
+	if !ok {
+		t.Skipf("this exchange cannot tell the story %q", s)
+	}
+	return c
+}
+
+// usual is how each story ends.
+var usual = map[Story]struct {
+	reason    models.Reason
+	diagnosis models.Diagnosis
+}{
+	Answered:       {models.HangUp, models.HungUp},
+	EarlyMedia:     {models.HangUp, models.HungUp},
+	Transfer:       {models.HangUp, models.Transferred},
+	CalleeNoAnswer: {models.CalleeNoAnswer, models.NumberUnanswered},
+	CalleeBusy:     {models.CalleeBusy, models.NumberBusy},
+	CalleeFails:    {models.CalleeFailure, models.NumberFailed},
+	CalleeRejects:  {models.CalleeFailure, models.Rejected},
+	CalleeUnknown:  {models.CalleeFailure, models.NumberUnknown},
+	TrunkFull:      {models.CalleeFailure, models.TrunkFull},
+	CallerNoAnswer: {models.CallerNoAnswer, models.PhoneUnanswered},
+	CallerBusy:     {models.CallerBusy, models.PhoneBusy},
+	CallerForwards: {models.CallerFailure, models.PhoneForwarded},
+	CallerOffline:  {models.CallerFailure, models.PhoneOffline},
+	CallerUnknown:  {models.CallerFailure, models.PhoneUnknown},
+}
+
+func stories(t *testing.T, h Harness) {
+	for story, want := range usual {
+		t.Run(string(story), func(t *testing.T) {
+			if !h.Serial {
+				t.Parallel()
+			}
+			c := h.call(t, story)
+			l := h.Start(t)
+			id := h.Dial(t, l, c)
+			if c.Act != nil {
+				l.Wait(id, pbx.CalleeAnswered)
+				c.Act(t, id)
+			}
+			l.Wait(id, pbx.Ended)
+			said, _ := l.Said(id)
+			status, reason, diagnosis := Fold(t, said)
+			if c.Diagnosis != "" {
+				want.diagnosis = c.Diagnosis
+			}
+			if status != models.Disconnected || reason != want.reason || diagnosis != want.diagnosis {
+				t.Errorf("%s %s %s, want disconnected %s %s; said: %s (cause %d)", status, reason, diagnosis,
+					want.reason, want.diagnosis, Told(said), said[len(said)-1].End.Cause)
+			}
+			if err := l.Hangup(t.Context(), id); !errors.Is(err, pbx.ErrGone) {
+				t.Errorf("Hangup of an ended call: %v, want ErrGone", err)
+			}
+		})
+	}
+}
+
+func hangupAt(s Story, kind pbx.EventKind, want models.Reason) func(*testing.T, Harness) {
+	return func(t *testing.T, h Harness) {
+		c := h.call(t, s)
+		l := h.Start(t)
+		id := h.Dial(t, l, c)
+		l.Wait(id, kind)
+		if err := l.Hangup(t.Context(), id); err != nil {
+			t.Fatalf("Hangup: %v", err)
+		}
+		h.wantEnd(t, l, id, want)
+		if err := l.Hangup(t.Context(), id); !errors.Is(err, pbx.ErrGone) {
+			t.Errorf("second Hangup: %v, want ErrGone", err)
+		}
+	}
+}
+
+func (h Harness) wantEnd(t *testing.T, l *Line, id string, want models.Reason) {
+	t.Helper()
+	l.Wait(id, pbx.Ended)
+	said, _ := l.Said(id)
+	if status, reason, diagnosis := Fold(t, said); status != models.Disconnected || reason != want {
+		t.Errorf("%s %s %s, want disconnected %s; said: %s", status, reason, diagnosis, want, Told(said))
+	}
+}
+
+func hangupAtOnce(t *testing.T, h Harness) {
+	l := h.Start(t)
+	id := h.Dial(t, l, h.call(t, CallerRings))
+	// The PBX may not have made the channel yet: then it says so, and a second try
+	// finds it.
+	deadline := time.Now().Add(h.Patience)
+	for {
+		err := l.Hangup(t.Context(), id)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, pbx.ErrGone) || time.Now().After(deadline) {
+			t.Fatalf("Hangup: %v", err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	l.Wait(id, pbx.Ended)
+}
+
+func hangupElsewhere(t *testing.T, h Harness) {
+	c := h.call(t, Stays)
+	l, other := h.Start(t), h.Start(t)
+	id := h.Dial(t, l, c)
+	l.Wait(id, pbx.CalleeAnswered)
+	if err := other.Hangup(t.Context(), id); err != nil {
+		t.Fatalf("Hangup on another line: %v", err)
+	}
+	h.wantEnd(t, l, id, models.HangUp)
+	if said, _ := other.Said(id); len(said) != 0 {
+		t.Errorf("a line that does not follow the call said %s", Told(said))
+	}
+}
+
+func hangupGone(t *testing.T, h Harness) {
+	l := h.Start(t)
+	if err := l.Hangup(t.Context(), NewID()); !errors.Is(err, pbx.ErrGone) {
+		t.Errorf("Hangup of what is not there: %v, want ErrGone", err)
+	}
+	for _, id := range []string{"", "a b", "x\r\nAction: Ping", "/.*/", "all"} {
+		if err := l.Hangup(t.Context(), id); err == nil {
+			t.Errorf("Hangup took the channel id %q", id)
+		}
+	}
+}
+
+func twoAtOnce(t *testing.T, h Harness) {
+	stays, rings := h.call(t, Stays), h.call(t, CallerRings)
+	l := h.Start(t)
+	one, two := h.Dial(t, l, stays), h.Dial(t, l, rings)
+	l.Wait(one, pbx.CalleeAnswered)
+	l.Wait(two, pbx.CallerRinging)
+	if err := l.Hangup(t.Context(), two); err != nil {
+		t.Fatalf("Hangup: %v", err)
+	}
+	h.wantEnd(t, l, two, models.CallerAbandon)
+	if said, _ := l.Said(one); said[len(said)-1].Kind == pbx.Ended {
+		t.Errorf("the other call ended too: %s", Told(said))
+	}
+	if err := l.Hangup(t.Context(), one); err != nil {
+		t.Fatalf("Hangup: %v", err)
+	}
+	h.wantEnd(t, l, one, models.HangUp)
+}
+
+func duplicateID(t *testing.T, h Harness) {
+	c := h.call(t, CallerRings)
+	l := h.Start(t)
+	req := h.Request(c)
+	if err := l.Originate(t.Context(), req); err != nil {
+		t.Fatalf("Originate: %v", err)
+	}
+	l.Wait(req.ChannelID, pbx.CallerRinging)
+	wantCode(t, l.Originate(t.Context(), req), "pbx-refused")
+	if err := l.Hangup(t.Context(), req.ChannelID); err != nil {
+		t.Errorf("the first call is gone: %v", err)
+	}
+	h.wantEnd(t, l, req.ChannelID, models.CallerAbandon)
+}
+
+func adoptLiving(t *testing.T, h Harness) {
+	c := h.call(t, Stays)
+	l, other := h.Start(t), h.Start(t)
+	id := h.Dial(t, l, c)
+	l.Wait(id, pbx.CallerRinging)
+	snap, err := other.Adopt(t.Context(), id)
+	if err != nil {
+		t.Fatalf("Adopt: %v", err)
+	}
+	if snap.Kind != pbx.CallerRinging && snap.Kind != pbx.CallerAnswered {
+		t.Errorf("adopted while the own phone rang: %q", snap.Kind)
+	}
+	other.Wait(id, pbx.CalleeAnswered)
+
+	third := h.Start(t)
+	snap, err = third.Adopt(t.Context(), id)
+	if err != nil || snap.Kind != pbx.CalleeAnswered {
+		t.Errorf("Adopt of a connected call: %q, %v", snap.Kind, err)
+	}
+	if err := l.Hangup(t.Context(), id); err != nil {
+		t.Fatalf("Hangup: %v", err)
+	}
+	h.wantEnd(t, l, id, models.HangUp)
+	h.wantEnd(t, other, id, models.HangUp)
+	if end := third.Wait(id, pbx.Ended); end.End.Kind != pbx.EndNormal {
+		t.Errorf("the third line says %+v", end.End)
+	}
+}
+
+func adoptGone(t *testing.T, h Harness) {
+	l := h.Start(t)
+	if _, err := l.Adopt(t.Context(), NewID()); !errors.Is(err, pbx.ErrGone) {
+		t.Errorf("Adopt of what is not there: %v, want ErrGone", err)
+	}
+	if _, err := l.Adopt(t.Context(), "x\r\nAction: Ping"); err == nil {
+		t.Error("Adopt took a bad channel id")
+	}
+}
+
+func forget(t *testing.T, h Harness) {
+	c := h.call(t, CallerRings)
+	l, other := h.Start(t), h.Start(t)
+	id := h.Dial(t, l, c)
+	l.Wait(id, pbx.CallerRinging)
+	if _, err := other.Adopt(t.Context(), id); err != nil {
+		t.Fatalf("Adopt: %v", err)
+	}
+	l.Forget(id)
+	l.Forget("never heard of")
+	before, _ := l.Said(id)
+	if err := other.Hangup(t.Context(), id); err != nil {
+		t.Fatalf("Hangup: %v", err)
+	}
+	other.Wait(id, pbx.Ended)
+	// Another call's event on the same line comes after whatever was forgotten.
+	later := h.Dial(t, l, c)
+	l.Wait(later, pbx.CallerRinging)
+	if err := l.Hangup(t.Context(), later); err != nil {
+		t.Fatalf("Hangup: %v", err)
+	}
+	l.Wait(later, pbx.Ended)
+	if after, _ := l.Said(id); len(after) != len(before) {
+		t.Errorf("said after Forget: %s", Told(after[len(before):]))
+	}
+}
+
+func downBefore(t *testing.T, h Harness) {
+	a := h.Open(t)
+	wantDown(t, h, a)
+}
+
+func downAfter(t *testing.T, h Harness) {
+	a := h.Open(t)
+	t.Run("run", func(t *testing.T) { h.start(t, a).WaitUp() })
+	wantDown(t, h, a)
+}
+
+// wantDown: every method that needs the wire says at once that there is none.
+func wantDown(t *testing.T, h Harness, a pbx.Adapter) {
+	t.Helper()
+	began := time.Now()
+	wantCode(t, a.Up(), "pbx-unavailable")
+	for _, c := range h.Calls {
+		wantCode(t, a.Originate(t.Context(), h.Request(c)), "pbx-unavailable")
+		break
+	}
+	wantCode(t, a.Hangup(t.Context(), NewID()), "pbx-unavailable")
+	_, err := a.Adopt(t.Context(), NewID())
+	wantCode(t, err, "pbx-unavailable")
+	_, err = a.Devices(t.Context(), []string{"101"})
+	wantCode(t, err, "pbx-unavailable")
+	if took := time.Since(began); took > 250*time.Millisecond {
+		t.Errorf("five refusals of a line that is down took %v", took)
+	}
+}
+
+func badInput(t *testing.T, h Harness) {
+	c := h.call(t, CallerRings)
+	l := h.Start(t)
+	bad := []string{"", "101\r\nAction: Ping", "101\nAction: Ping", "101\x00", "101&PJSIP/104", "101,102",
+		"${SHELL(id)}", "101/sip:0900@127.0.0.2", "101@from-internal", "101 102", "١٠١"}
+	fields := []struct {
+		name string
+		set  func(*pbx.Originate, string)
+	}{
+		{"endpoint", func(r *pbx.Originate, s string) { r.Endpoint = s }},
+		{"channel id", func(r *pbx.Originate, s string) { r.ChannelID = s }},
+		{"context", func(r *pbx.Originate, s string) { r.Context = s }},
+	}
+	for _, f := range fields {
+		for _, s := range bad {
+			if f.name == "context" && s == "" {
+				continue // the connection's own
+			}
+			req := h.Request(c)
+			f.set(&req, s)
+			if err := l.Originate(t.Context(), req); err == nil {
+				t.Errorf("%s %q was taken", f.name, s)
+			} else {
+				wantCode(t, err, "pbx-refused")
+			}
+			if said, _ := l.Said(req.ChannelID); len(said) != 0 {
+				t.Errorf("%s %q: %s", f.name, s, Told(said))
+			}
+		}
+	}
+	for _, ring := range []time.Duration{-time.Second, 0, pbx.MinRing - 1, pbx.MaxRing + 1} {
+		req := h.Request(c)
+		req.RingTimeout = ring
+		wantCode(t, l.Originate(t.Context(), req), "pbx-refused")
+	}
+}
+
+func endedContext(t *testing.T, h Harness) {
+	l := h.Start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req := h.Request(h.call(t, CallerRings))
+	wantCode(t, l.Originate(ctx, req), "pbx-unavailable")
+	if err := l.Hangup(t.Context(), req.ChannelID); !errors.Is(err, pbx.ErrGone) {
+		t.Errorf("a call was begun under an ended context: %v", err)
+	}
+}
+
+func devices(t *testing.T, h Harness) {
+	c := h.call(t, CallerRings)
+	l := h.Start(t)
+	ask := []string{c.Endpoint}
+	want := map[string]pbx.DeviceState{h.Idle: pbx.DeviceIdle, h.Offline: pbx.DeviceOffline, h.Unknown: pbx.DeviceUnknown}
+	for endpoint := range want {
+		if endpoint != "" {
+			ask = append(ask, endpoint)
+		}
+	}
+	states, err := l.Devices(t.Context(), ask)
+	if err != nil {
+		t.Fatalf("Devices: %v", err)
+	}
+	for endpoint, state := range want {
+		if endpoint != "" && states[endpoint] != state {
+			t.Errorf("phone %s is %q, want %q", endpoint, states[endpoint], state)
+		}
+	}
+	id := h.Dial(t, l, c)
+	l.Wait(id, pbx.CallerRinging)
+	h.waitState(t, l, c.Endpoint, pbx.DeviceRinging)
+	if err := l.Hangup(t.Context(), id); err != nil {
+		t.Fatalf("Hangup: %v", err)
+	}
+	l.Wait(id, pbx.Ended)
+	h.waitState(t, l, c.Endpoint, pbx.DeviceIdle)
+}
+
+// waitState asks until the phone is in a state: a cache may be 2 s old.
+func (h Harness) waitState(t *testing.T, l *Line, endpoint string, want pbx.DeviceState) {
+	t.Helper()
+	deadline := time.Now().Add(h.Patience)
+	for {
+		states, err := l.Devices(t.Context(), []string{endpoint})
+		if err != nil {
+			t.Fatalf("Devices: %v", err)
+		}
+		if states[endpoint] == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("phone %s is %q, want %q", endpoint, states[endpoint], want)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func check(t *testing.T, h Harness) {
+	l := h.Start(t)
+	report, err := l.Check(t.Context(), pbx.Check{})
+	if err != nil {
+		t.Fatalf("Check: %v", err)
+	}
+	if !report.OK || report.Kind == "" || len(report.Findings) == 0 {
+		t.Errorf("a line that works: %+v", report)
+	}
+	for _, f := range report.Findings {
+		if f.Code == "" || f.Sentence == "" || (f.Level != "ok" && f.Level != "warning" && f.Level != "error") {
+			t.Errorf("a finding without code, sentence or level: %+v", f)
+		}
+	}
+}
+
+// cutLine: while the line is down nothing is dialled, and when it is mended a
+// living call is found again.
+func cutLine(t *testing.T, h Harness) {
+	if h.Cut == nil {
+		t.Skip("the lines of this exchange cannot be cut")
+	}
+	c := h.call(t, Stays)
+	l := h.Start(t)
+	id := h.Dial(t, l, c)
+	l.Wait(id, pbx.CalleeAnswered)
+	mend := h.Cut(t)
+	l.WaitDown()
+	began := time.Now()
+	wantCode(t, l.Originate(t.Context(), h.Request(c)), "pbx-unavailable")
+	if took := time.Since(began); took > 50*time.Millisecond {
+		t.Errorf("a refusal while the line is down took %v", took)
+	}
+	mend()
+	l.WaitUp()
+	if err := l.Hangup(t.Context(), id); err != nil {
+		t.Fatalf("Hangup after the line came back: %v", err)
+	}
+	h.wantEnd(t, l, id, models.HangUp)
+}
