@@ -77,7 +77,7 @@ func Outcome(at models.Status, end End) (models.Status, models.Reason, models.Di
 	if at == models.Connected {
 		return models.Disconnected, models.HangUp, models.HungUp
 	}
-	if at == models.CallingCallee && end.Leg != LegCaller {
+	if end.Leg == LegCallee || (at == models.CallingCallee && end.Leg != LegCaller) {
 		reason, diagnosis := calleeOutcome(end)
 		return models.Disconnected, reason, diagnosis
 	}
@@ -121,13 +121,13 @@ func callerOutcome(at models.Status, end End) (models.Reason, models.Diagnosis) 
 		return models.CallerBusy, models.PhoneBusy
 	case CauseNoUser, CauseNoAnswer:
 		return models.CallerNoAnswer, models.PhoneUnanswered
-	case CauseAbsent, CauseOutOfOrder:
-		return models.CallerFailure, models.PhoneOffline
-	case CauseRejected:
-		return models.CallerFailure, models.PhoneRejected
 	case CauseMoved:
 		return models.CallerFailure, models.PhoneForwarded
-	default:
+	case CauseUnallocated, CauseNoRoute:
+		return models.CallerFailure, models.PhoneUnknown
+	case CauseNone, CauseNormal, CauseAbsent, CauseOutOfOrder:
 		return models.CallerFailure, models.PhoneOffline
+	default:
+		return models.CallerFailure, models.PhoneRejected
 	}
 }

@@ -45,8 +45,8 @@ func TestOutcome(t *testing.T) {
 		calleeD models.Diagnosis
 	}{
 		{"0 none", pbx.CauseNone, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberFailed},
-		{"1 unallocated", pbx.CauseUnallocated, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberUnknown},
-		{"3 no route", pbx.CauseNoRoute, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberUnknown},
+		{"1 unallocated", pbx.CauseUnallocated, models.CallerFailure, models.PhoneUnknown, models.CalleeFailure, models.NumberUnknown},
+		{"3 no route", pbx.CauseNoRoute, models.CallerFailure, models.PhoneUnknown, models.CalleeFailure, models.NumberUnknown},
 		{"16 normal", pbx.CauseNormal, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberFailed},
 		{"17 busy", pbx.CauseBusy, models.CallerBusy, models.PhoneBusy, models.CalleeBusy, models.NumberBusy},
 		{"18 no user", pbx.CauseNoUser, models.CallerNoAnswer, models.PhoneUnanswered, models.CalleeNoAnswer, models.NumberUnanswered},
@@ -55,12 +55,12 @@ func TestOutcome(t *testing.T) {
 		{"21 rejected", pbx.CauseRejected, models.CallerFailure, models.PhoneRejected, models.CalleeFailure, models.Rejected},
 		{"23 moved", pbx.CauseMoved, models.CallerFailure, models.PhoneForwarded, models.CalleeFailure, models.NumberFailed},
 		{"27 out of order", pbx.CauseOutOfOrder, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberFailed},
-		{"28 invalid", pbx.CauseInvalid, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberUnknown},
-		{"34 congestion", pbx.CauseCongestion, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.TrunkFull},
-		{"38 failure", pbx.CauseFailure, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberFailed},
-		{"41 temporary", pbx.CauseTemporary, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberFailed},
-		{"42 switch", pbx.CauseSwitch, models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.TrunkFull},
-		{"127 unheard of", pbx.Cause(127), models.CallerFailure, models.PhoneOffline, models.CalleeFailure, models.NumberFailed},
+		{"28 invalid", pbx.CauseInvalid, models.CallerFailure, models.PhoneRejected, models.CalleeFailure, models.NumberUnknown},
+		{"34 congestion", pbx.CauseCongestion, models.CallerFailure, models.PhoneRejected, models.CalleeFailure, models.TrunkFull},
+		{"38 failure", pbx.CauseFailure, models.CallerFailure, models.PhoneRejected, models.CalleeFailure, models.NumberFailed},
+		{"41 temporary", pbx.CauseTemporary, models.CallerFailure, models.PhoneRejected, models.CalleeFailure, models.NumberFailed},
+		{"42 switch", pbx.CauseSwitch, models.CallerFailure, models.PhoneRejected, models.CalleeFailure, models.TrunkFull},
+		{"127 unheard of", pbx.Cause(127), models.CallerFailure, models.PhoneRejected, models.CalleeFailure, models.NumberFailed},
 	}
 	for _, c := range causes {
 		for _, at := range []models.Status{models.Initiating, models.CallingCaller} {

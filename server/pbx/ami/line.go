@@ -71,6 +71,10 @@ func (p *PBX) oneSession(ctx context.Context) (wasUp bool, err error) {
 	}
 	p.mu.Lock()
 	p.session = s
+	if p.running {
+		// Beside the line, not before it: a PBX that does not answer this can dial.
+		p.tasks.Go(func() { _, _ = p.recognise(ctx, s) }) // the next ping tries again
+	}
 	p.mu.Unlock()
 	p.log.Info("pbx line is up")
 	s.keepAlive(ctx, func(ctx context.Context) { p.confirmBoot(ctx, s) })
@@ -87,15 +91,15 @@ func (p *PBX) down(cause error) {
 
 // catchUp asks about every followed call, before the line counts as up.
 func (p *PBX) catchUp(ctx context.Context, s *session) error {
-	restarted, err := p.recognise(ctx, s)
-	if err != nil {
-		return fmt.Errorf("recognising the exchange: %w", err)
-	}
 	p.mu.Lock()
 	following := p.tracker.hold(func(*track) bool { return true })
 	p.mu.Unlock()
 	if following == 0 {
 		return nil
+	}
+	restarted, err := p.recognise(ctx, s)
+	if err != nil && !errors.Is(err, errNoReply) {
+		return fmt.Errorf("recognising the exchange: %w", err)
 	}
 	return p.lookAgain(ctx, s, restarted)
 }
@@ -151,14 +155,20 @@ func (p *PBX) recognise(ctx context.Context, s *session) (restarted bool, err er
 	}
 	p.mu.Lock()
 	restarted = p.boot != "" && p.boot != now
-	// Two replicas may both find it missing and set it: what counts is what the
-	// next ping finds.
-	p.boot = now
 	p.mu.Unlock()
 	if now == "" {
-		err = writeBoot(ctx, s)
+		// Two replicas may both find it missing and set it: the next ping finds which.
+		if err := writeBoot(ctx, s); err != nil {
+			return restarted, err
+		}
+		if now, err = readBoot(ctx, s); err != nil {
+			return restarted, err
+		}
 	}
-	return restarted, err
+	p.mu.Lock()
+	p.boot = now
+	p.mu.Unlock()
+	return restarted, nil
 }
 
 // confirmBoot reads again what may have been set twice, or cleared by a reload.

@@ -26,10 +26,11 @@ func (t *track) settleCaller(now time.Time) {
 	case t.failed && !t.mainSeen:
 		// No channel was ever made: not registered, or no such phone.
 		t.absent(now)
-	case t.mainGone && !t.phoneLiving():
+	case t.mainGone && !t.phoneLiving() && (t.failed || t.ours || t.action == "" || t.unreached().Leg != pbx.LegNone):
 		t.unanswered(now)
 	case t.mainGone, t.failed:
-		// P's Hangup, which knows the cause, or A's is still to come.
+		// Still to come: A's Hangup; P's, which knows the cause of a forward; or the
+		// OriginateResponse, which alone tells a time-out on Asterisk 16 (cause 0).
 		t.wait(now, t.tempo.grace)
 	}
 }
@@ -110,6 +111,8 @@ func (t *track) unreached() pbx.End {
 		return pbx.End{Leg: pbx.LegCaller, Cause: t.phoneCause}
 	case t.failed && t.reason == "3":
 		return pbx.End{Leg: pbx.LegCaller, Cause: pbx.CauseNoAnswer}
+	case t.phoneStatus == "CANCEL":
+		return pbx.End{Leg: pbx.LegCaller, Cause: pbx.CauseMoved} // 302 on Asterisk 16
 	default:
 		return pbx.End{Cause: t.mainCause}
 	}

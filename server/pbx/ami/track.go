@@ -29,6 +29,7 @@ type track struct {
 	phoneCause         pbx.Cause
 	calleeSeen         bool // C
 	calleeCause        pbx.Cause
+	phoneStatus        string // how the dial of A itself ended
 	dialStatus         string // how A's last dial ended
 
 	putDown    bool // the own phone hung up before the callee answered
@@ -204,8 +205,11 @@ func (t *track) dialEnd(m message) {
 		if status == "ANSWER" {
 			t.reach(pbx.CalleeAnswered)
 		}
-	case m[kDestUniqueid] == t.id && m[kUniqueid] == "" && status == "ANSWER":
-		t.reach(pbx.CallerAnswered)
+	case m[kDestUniqueid] == t.id && m[kUniqueid] == "":
+		t.phoneStatus = status
+		if status == "ANSWER" {
+			t.reach(pbx.CallerAnswered)
+		}
 	}
 }
 
