@@ -34,7 +34,7 @@ async function start(wish: Wish): Promise<DialOutcome> {
   } catch (error) {
     const problem = problemOf(error);
     if (problem.code === 'confirmation-required') return askAgain(wish, deviceId, problem.confirm);
-    if (deviceId !== null && (problem.code === 'no-device' || problem.code === 'not-found')) await changeSettings({ deviceId: null }); // the chosen phone is gone
+    if (deviceId !== null && (problem.code === 'device-unknown')) await changeSettings({ deviceId: null }); // the chosen phone is gone
     throw error;
   }
 }
