@@ -13,7 +13,7 @@ import { makeSurface } from './surface.ts';
 import type { Surface } from './surface.ts';
 
 const linkSelector = 'a[href^="tel:" i], a[href^="callto:" i], area[href^="tel:" i]';
-const doubleClickMs = 1500;
+const doubleClickMs = 600; // after the answer: who clicks twice means once
 
 declare global {
   var clickToDial: AbortController | undefined; // in our own world: the page's script does not see it
@@ -41,7 +41,7 @@ class Page {
   #offered: Mark | null = null;
   #stepped: Mark | null = null;
   #pointer: PointerEvent | null = null;
-  #last = { number: '', at: 0 };
+  #last = { number: '', until: 0 };
 
   constructor(settings: PageSettings, life: AbortController) {
     this.#settings = settings;
@@ -144,9 +144,8 @@ class Page {
   }
 
   async #dial(number: string, name: string | null): Promise<void> {
-    const now = performance.now();
-    if (this.#last.number === number && now - this.#last.at < doubleClickMs) return; // a double click is one gesture
-    this.#last = { number, at: now };
+    if (this.#last.number === number && performance.now() < this.#last.until) return;
+    this.#last = { number, until: Infinity };
     this.#surface.say(this.#settings.texts.calling, false);
     try {
       const answer = await ask<'page.dial'>({ type: 'page.dial', number, name, gesture: newGesture() });
@@ -156,6 +155,7 @@ class Page {
       this.#surface.say(this.#settings.texts.gone, true); // the extension was updated under us
       this.#life.abort();
     }
+    this.#last = { number, until: performance.now() + doubleClickMs };
   }
 
   /** The keyboard's way: brings the next number into view, with the focus on its button. */

@@ -41,15 +41,19 @@ const candidates = {
   any: new RegExp(String.raw`(?<![\d.,])[+(]?\d${rest}`, 'g'),
 };
 
+// The library reads ", 0031" behind a number as its extension. Where a whole number follows, the comma parts two of them.
+const partingComma = new RegExp(String.raw`,(?=\s+[+(]{0,2}\d${rest})`, 'g');
+
 const strangeSpace = /[\u00a0\u2000-\u200a\u202f\u205f\u3000]/g; // one unit each, so places stay the same
 
 export function findNumbers(text: string, regions: readonly CountryCode[]): Found[] {
   if (text.length < fewestDigits) return [];
   const plain = text.replace(strangeSpace, ' ');
+  const parted = plain.replace(partingComma, '|');
   const all: Found[] = [];
   for (const region of regions) {
     for (const [from, to] of windows(plain, withoutTrunkZero.has(region) ? candidates.any : candidates.zero)) {
-      for (const hit of searchPhoneNumbersInText(plain.slice(from, to), region)) {
+      for (const hit of searchPhoneNumbersInText(parted.slice(from, to), region)) {
         const found = accept(plain, from, hit, region);
         if (found !== null && !all.some((other) => found.start < other.end && other.start < found.end)) all.push(found);
       }
