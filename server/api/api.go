@@ -34,6 +34,7 @@ type API struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	Closing <-chan struct{} // closed when the server stops: sockets end
+	Pace    Pace            // of sockets
 }
 
 // Register adds all routes to the app and gives the API's description.
@@ -46,25 +47,31 @@ func (a *API) Register(app *fiber.App) huma.API {
 		"bearer": {Type: "http", Scheme: "bearer"},
 	}
 	h := humafiber.New(app, config)
-	h.UseMiddleware(a.authenticate(h))
+	h.UseMiddleware(a.authenticate(h), a.strict(h))
 	a.registerCalls(h)
 	a.registerHistory(h)
 	a.registerMe(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)
-	listCodes(h)
+	mendDocument(h)
 	app.Get("/v1/events", a.events())
 	app.Post("/oauth/token", a.token)
 	app.Post("/oauth/revoke", a.revoke)
 	return h
 }
 
-// listCodes names every code in the document.
-func listCodes(h huma.API) {
-	schema := h.OpenAPI().Components.Schemas.Map()["Problem"]
+// mendDocument says what Huma cannot find in the Go types: every code, which
+// object may be null, and what the answer to a repeated click holds.
+func mendDocument(h huma.API) {
+	schemas := h.OpenAPI().Components.Schemas.Map()
 	for _, code := range web.Codes() {
-		schema.Properties["code"].Enum = append(schema.Properties["code"].Enum, code)
+		schemas["Problem"].Properties["code"].Enum = append(schemas["Problem"].Properties["code"].Enum, code)
 	}
+	diagnosis := schemas["Call"].Properties["diagnosis"]
+	schemas["Call"].Properties["diagnosis"] = &huma.Schema{AnyOf: []*huma.Schema{diagnosis, {Type: "null"}}}
+	schemas["Ref"].Properties["id"].Nullable = true
+	start := h.OpenAPI().Paths["/v1/calls"].Post.Responses
+	start["200"].Content, start["200"].Headers = start["201"].Content, start["201"].Headers
 }
 
 // bearer asks for a token that carries the scope.
@@ -112,9 +119,21 @@ func (a *API) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
 	}
 }
 
+// strict refuses bodies that are not plainly JSON, before Huma's decoder sees them.
+func (a *API) strict(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if ctx.Operation().RequestBody != nil {
+			if err := web.CheckBody(ctx.Header("Content-Type"), ctx.Header("Content-Encoding"), ctx.BodyReader); err != nil {
+				a.fail(h, ctx, err)
+				return
+			}
+		}
+		next(ctx)
+	}
+}
+
 func (a *API) fail(h huma.API, ctx huma.Context, err error) {
-	p := huma.NewErrorWithContext(ctx, web.StatusOf(err), "", err)
-	if err := huma.WriteErr(h, ctx, p.GetStatus(), "", err); err != nil && !errors.Is(err, context.Canceled) {
+	if err := huma.WriteErr(h, ctx, web.StatusOf(err), "", err); err != nil && !errors.Is(err, context.Canceled) {
 		a.Log.Warn("an error was not sent", "error", err)
 	}
 }

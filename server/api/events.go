@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,9 +18,18 @@ import (
 	"clicktodial/server/web"
 )
 
+// Pace is how long a socket waits, and how often it acts by itself; tests have
+// less patience. A zero field is the usual value.
+type Pace struct {
+	Hello time.Duration // for the first message; 5 s
+	Ping  time.Duration // 20 s: a Manifest V3 worker lives while something passes
+}
+
+func (p Pace) orUsual() Pace {
+	return Pace{Hello: cmp.Or(p.Hello, 5*time.Second), Ping: cmp.Or(p.Ping, 20*time.Second)}
+}
+
 const (
-	helloLimit  = 5 * time.Second
-	pingEvery   = 20 * time.Second // a Manifest V3 worker lives while something passes
 	writeLimit  = 10 * time.Second
 	lookEvery   = time.Second // how often a socket looks by itself
 	messageSize = 4 << 10     // bytes, of a client's message
@@ -65,7 +75,7 @@ func (a *API) serveSocket(c *websocket.Conn) {
 	defer cancel()
 	lang, _ := c.Locals("lang").(string)
 	c.SetReadLimit(messageSize)
-	s := &socket{api: a, conn: c.Conn, lang: lang, hellos: make(chan hello), gone: make(chan struct{})}
+	s := &socket{api: a, pace: a.Pace.orUsual(), conn: c.Conn, lang: lang, hellos: make(chan hello), gone: make(chan struct{})}
 	go s.read(ctx)
 	s.run(ctx)
 	_ = c.Close() // ends the reader too
@@ -95,7 +105,7 @@ func (s *socket) read(ctx context.Context) {
 
 // run is the life of a socket: a hello in time, then steps until something ends it.
 func (s *socket) run(ctx context.Context) {
-	limit := time.NewTimer(helloLimit)
+	limit := time.NewTimer(s.pace.Hello)
 	defer limit.Stop()
 	select {
 	case h := <-s.hellos:
@@ -118,7 +128,7 @@ func (s *socket) run(ctx context.Context) {
 }
 
 func (s *socket) follow(ctx context.Context) {
-	ping, look := time.NewTicker(pingEvery), time.NewTicker(lookEvery)
+	ping, look := time.NewTicker(s.pace.Ping), time.NewTicker(lookEvery)
 	defer ping.Stop()
 	defer look.Stop()
 	for ok := true; ok; {
@@ -128,7 +138,7 @@ func (s *socket) follow(ctx context.Context) {
 		case <-look.C:
 			ok = s.checkExpiry() && s.lookAround(ctx)
 		case <-ping.C:
-			ok = s.recheck(ctx) && s.send(map[string]any{"type": "ping"})
+			ok = s.checkExpiry() && s.recheck(ctx) && s.send(map[string]any{"type": "ping"})
 		case h := <-s.hellos:
 			ok = s.renew(ctx, h)
 		case <-s.gone:
@@ -153,7 +163,7 @@ func (s *socket) greet(ctx context.Context, h hello) bool {
 }
 
 func (s *socket) authenticate(ctx context.Context, h hello) (auth.Principal, error) {
-	ctx, cancel := context.WithTimeout(ctx, helloLimit)
+	ctx, cancel := context.WithTimeout(ctx, s.pace.Hello)
 	defer cancel()
 	p, err := s.api.Auth.Authenticate(ctx, h.Token)
 	if err == nil && (!p.May(auth.ScopeRead) || p.TenantID == [16]byte{}) {

@@ -49,13 +49,14 @@ func (a *API) token(c *fiber.Ctx) error {
 		return a.tokenFault(c, http.StatusTooManyRequests, "temporarily_unavailable", f)
 	}
 	var tokens auth.Tokens
+	if missing(form) {
+		return a.tokenFault(c, http.StatusBadRequest, "invalid_request", nil)
+	}
 	switch form["grant_type"] {
 	case grantPairing:
 		tokens, err = a.Auth.Redeem(c.UserContext(), form["code"], form["client_id"], form["device_name"])
 	case "refresh_token":
 		tokens, err = a.Auth.Refresh(c.UserContext(), form["refresh_token"], form["client_id"])
-	case "":
-		return a.tokenFault(c, http.StatusBadRequest, "invalid_request", nil)
 	default:
 		return a.tokenFault(c, http.StatusBadRequest, "unsupported_grant_type", nil)
 	}
@@ -67,6 +68,17 @@ func (a *API) token(c *fiber.Ctx) error {
 		AccessToken: tokens.Access, RefreshToken: tokens.Refresh, TokenType: "Bearer",
 		ExpiresIn: int(tokens.ExpiresIn.Seconds()), Scope: auth.AllScopes,
 	})
+}
+
+// missing says whether a parameter that the grant type needs is not there.
+func missing(form map[string]string) bool {
+	needs := map[string][]string{"": {"grant_type"}, grantPairing: {"code", "client_id", "device_name"}, "refresh_token": {"refresh_token", "client_id"}}
+	for _, name := range needs[form["grant_type"]] {
+		if form[name] == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // revoke is POST /oauth/revoke (RFC 7009): the answer is the same for every token,
@@ -127,7 +139,7 @@ func (a *API) tokenFault(c *fiber.Ctx, status int, code string, f *fault.Error) 
 // address goes no further than an HMAC under a key of the day.
 func (a *API) blocked(c *fiber.Ctx, failed bool) (bool, error) {
 	m := hmac.New(sha256.New, a.Auth.Keys.Daily(a.Now().UTC().Format(time.DateOnly)))
-	m.Write([]byte(c.IP()))
+	m.Write([]byte(web.Network(c).String()))
 	name := "pair:" + hex.EncodeToString(m.Sum(nil)[:16])
 	var add int64
 	if failed {

@@ -10,20 +10,26 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
+	"clicktodial/server/call"
 	"clicktodial/server/fault"
 	"clicktodial/server/live"
 )
 
+// beginning is before every entry of a stream, and never one of them.
+const beginning = "0-0"
+
 // socket is one client's connection. Only run's goroutine writes.
 type socket struct {
 	api       *API
+	pace      Pace
 	conn      *fastws.Conn
 	lang      string
 	principal auth.Principal
 	token     string
 	sub       *live.Subscription
-	last      string // id of the newest stream entry that was sent
-	sent      map[uuid.UUID]int
+	last      string                 // id of the newest stream entry that was sent
+	sent      map[uuid.UUID]int      // living calls, by the rank that was told
+	ended     map[uuid.UUID]struct{} // calls whose end was told lately
 	hellos    chan hello
 	gone      chan struct{} // closed when the client has gone
 }
@@ -59,9 +65,12 @@ func (s *socket) wireTrace(ev live.Event) trace {
 
 // begin says ready, then every live call's state, then what the client missed.
 func (s *socket) begin(ctx context.Context) bool {
-	s.sent = map[uuid.UUID]int{}
+	s.sent, s.ended = map[uuid.UUID]int{}, map[uuid.UUID]struct{}{}
 	after := s.last
 	last, known, err := s.sub.Last(ctx, after)
+	if last == "" {
+		last = beginning // so that who comes back with it is told of a gap
+	}
 	ready := map[string]any{"type": "ready", "id": last}
 	if after != "" && (!known || err != nil) {
 		ready["reset"] = true
@@ -118,6 +127,10 @@ func (s *socket) sendCall(id string, row models.Call) bool {
 func (s *socket) noteSent(id uuid.UUID, status models.Status) {
 	if status.Ended() {
 		delete(s.sent, id)
+		if len(s.ended) >= 256 { // a repeat does no harm
+			clear(s.ended)
+		}
+		s.ended[id] = struct{}{}
 		return
 	}
 	s.sent[id] = status.Rank()
@@ -150,6 +163,24 @@ func (s *socket) lookAround(ctx context.Context) bool {
 		row, err := s.api.Calls.Get(ctx, asCaller(s.principal), id)
 		if err != nil {
 			delete(s.sent, id)
+			continue
+		}
+		if !s.sendCall("", row) {
+			return false
+		}
+	}
+	return s.lookBack(ctx)
+}
+
+// lookBack finds calls that began and ended between two looks.
+func (s *socket) lookBack(ctx context.Context) bool {
+	const far = 10 * time.Second
+	calls, _, err := s.api.Calls.History(ctx, asCaller(s.principal), call.Page{Limit: 20}, call.Search{From: s.api.Now().Add(-far)})
+	if err != nil {
+		return true // later
+	}
+	for _, row := range calls {
+		if _, told := s.ended[row.ID]; told || !row.Status.Ended() {
 			continue
 		}
 		if !s.sendCall("", row) {

@@ -141,12 +141,17 @@ func normaliseCode(code string) string {
 	if len(code) > 40 {
 		return ""
 	}
-	return strings.Map(func(r rune) rune {
-		if r == ' ' || r == '-' {
-			return -1
+	typed := make([]byte, 0, len(code))
+	for _, c := range []byte(code) {
+		switch {
+		case c == ' ' || c == '-':
+		case c >= 'a' && c <= 'z':
+			typed = append(typed, c-'a'+'A')
+		default:
+			typed = append(typed, c)
 		}
-		return unicode.ToUpper(r)
-	}, code)
+	}
+	return string(typed)
 }
 
 func cleanDeviceName(name string) (string, error) {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"log/slog"
+	"runtime/pprof"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +50,7 @@ type bundle struct {
 	device models.Device
 	caller Caller
 
+	open   func(context.Context, uuid.UUID) (pbx.Adapter, error) // a tenant's own PBX
 	check  Check
 	maxAge time.Duration
 	timing timing
@@ -60,6 +62,7 @@ func setup(t *testing.T) *bundle {
 	b := &bundle{
 		url: testdb.URL(t), redis: testdb.RedisURL(t), prefix: testdb.Prefix(), log: &syncBuffer{},
 		maxAge: 90 * models.Day, timing: quick, now: time.Now,
+		open:  func(context.Context, uuid.UUID) (pbx.Adapter, error) { return nil, store.ErrNotFound },
 		check: policy.Rules{PerMinute: 1000, AtOnce: 100}.Check,
 	}
 	b.db = openStore(t, b.url)
@@ -147,10 +150,9 @@ func (b *bundle) newService(t *testing.T, line pbx.Adapter) *Service {
 func (b *bundle) newServiceOn(t *testing.T, line pbx.Adapter, db *store.DB, redisURL string) *Service {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	none := func(context.Context, uuid.UUID) (pbx.Adapter, error) { return nil, store.ErrNotFound }
 	s, err := New(Parts{
 		DB: db, Index: live.NewTTLIndex(b.openRedis(t, redisURL)), Fanout: b.openFanout(t, redisURL),
-		Lines: NewLines(line, none, log), Check: b.check, MaxAge: b.maxAge, Now: b.now, Log: log,
+		Lines: NewLines(line, b.open, log), Check: b.check, MaxAge: b.maxAge, Now: b.now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -166,12 +168,15 @@ func (b *bundle) run(t *testing.T, s *Service) *replica {
 	r := &replica{Service: s, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		if err := s.Run(ctx); !errors.Is(err, context.Canceled) {
-			t.Errorf("Run: %v", err)
-		}
+		pprof.Do(ctx, r.label(), func(ctx context.Context) {
+			if err := s.Run(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("Run: %v", err)
+			}
+		})
 	}()
 	t.Cleanup(func() { r.stop(t) })
 	eventually(t, "the line is up", func() bool { return s.Lines.Up() == nil })
+	eventually(t, "Run's goroutines are seen", func() bool { return r.goroutines(t) > 0 })
 	return r
 }
 
@@ -184,6 +189,24 @@ func (r *replica) stop(t *testing.T) {
 	case <-time.After(deadline):
 		t.Fatal("Run does not end")
 	}
+	eventually(t, "no goroutine of Run is left", func() bool { return r.goroutines(t) == 0 })
+}
+
+// label marks the goroutines that Run starts, and those that they start.
+func (r *replica) label() pprof.LabelSet { return pprof.Labels("replica", r.Replica.String()) }
+
+func (r *replica) goroutines(t *testing.T) (n int) {
+	t.Helper()
+	var profile bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
+		t.Fatal(err)
+	}
+	for stack := range strings.SplitSeq(profile.String(), "\n\n") {
+		if strings.Contains(stack, r.Replica.String()) && strings.Contains(stack, "clicktodial/server/call.") {
+			n++
+		}
+	}
+	return n
 }
 
 // start makes a running replica on a line.

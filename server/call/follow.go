@@ -32,6 +32,9 @@ func (s *Service) handleShard(ctx context.Context, events <-chan pbx.Event) {
 		}
 		select {
 		case ev := <-events:
+			if len(waiting) == 0 && s.surpassed(ev) {
+				continue
+			}
 			if len(waiting) > 0 || !s.save(ctx, ev) {
 				waiting = append(waiting, ev)
 				s.tellUnsaved(ctx, ev)
@@ -79,6 +82,18 @@ func (s *Service) save(ctx context.Context, ev pbx.Event) bool {
 		s.Log.Error("the database refused a call's step", "kind", ev.Kind, "error", err)
 		return true
 	}
+}
+
+// surpassed says whether a call that we follow is known to be as far as the event
+// already: Postgres need not be asked, the state only moves forward. Not for an
+// event that was told before it could be saved: it is known by that very telling.
+func (s *Service) surpassed(ev pbx.Event) bool {
+	call, tracked := s.trackedCall(ev.ChannelID)
+	if !tracked || ev.Kind == pbx.Ended {
+		return false
+	}
+	_, further := Next(call, ev)
+	return !further
 }
 
 // settle does what follows a written step.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -65,23 +66,42 @@ func (l *Lines) line(ctx context.Context, id uuid.UUID) (pbx.Adapter, error) {
 		}
 		return l.own, nil
 	}
+	line, fresh, err := l.other(ctx, id)
+	if fresh {
+		awaitUp(ctx, line)
+	}
+	return line, err
+}
+
+// other gives a tenant's own connection, and says whether it has just been opened.
+func (l *Lines) other(ctx context.Context, id uuid.UUID) (line pbx.Adapter, fresh bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if line, ok := l.others[id]; ok {
-		return line, nil
+		return line, false, nil
 	}
-	line, err := l.open(ctx, id)
+	line, err = l.open(ctx, id)
 	if err != nil {
-		if _, ok := fault.Of(err); ok {
-			return nil, err
+		if f, ok := fault.Of(err); ok && f.Kind == fault.Unavailable {
+			return nil, false, err
 		}
-		return nil, pbx.Unavailable(fmt.Errorf("opening a tenant's PBX: %w", err))
+		return nil, false, pbx.Unavailable(fmt.Errorf("opening a tenant's PBX: %w", err))
 	}
 	l.others[id] = line
 	if l.started != nil {
 		l.started(line)
+		fresh = true
 	}
-	return line, nil
+	return line, fresh, nil
+}
+
+// awaitUp gives a line that has just been opened a second to connect, so that a
+// tenant's first click after our start is not refused for it.
+func awaitUp(ctx context.Context, line pbx.Adapter) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for line.Up() != nil && pause(ctx, 10*time.Millisecond) {
+	}
 }
 
 // Up says of the installation's own line whether it is up.

@@ -46,6 +46,7 @@ type Service struct {
 	timing timing
 	keys   dailyKeys
 	pulse  pulse
+	acks   acks
 	shards [shardCount]chan pbx.Event
 	work   sync.WaitGroup // what goes on after a request was answered
 

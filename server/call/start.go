@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"sync"
 	"time"
@@ -74,6 +75,15 @@ func (s *Service) Start(ctx context.Context, caller Caller, click Click) (call m
 	call, dial, replayed, err := s.DB.CreateCall(ctx, n)
 	if err != nil || replayed {
 		return call, replayed, s.Refuse(ctx, caller, err)
+	}
+	if id := idOf(call.PBXID); id != caller.PBXID {
+		// The tenant was given another PBX since the caller was looked up. The row
+		// decides: whoever hangs up or adopts goes by it.
+		if line, err = s.Lines.line(ctx, id); err != nil {
+			s.handle(ctx, pbx.Event{ChannelID: call.ChannelID, Kind: pbx.Ended, End: pbx.End{Kind: pbx.EndUnreached}, At: s.Now()})
+			call, err = s.DB.Call(ctx, call.TenantID, call.UserID, call.ID)
+			return call, false, err
+		}
 	}
 	return s.dispatch(ctx, line, call, dial), false, nil
 }
@@ -217,21 +227,64 @@ func (s *Service) sendable(created time.Time) time.Duration {
 	return created.Add(s.timing.dispatchLimit).Sub(s.Now())
 }
 
+// acks are the PBX's yeses that are still to be noted. While one statement is on
+// its way to Postgres the next ones gather, and go together.
+type acks struct {
+	mu      sync.Mutex
+	waiting []ack
+	writing bool
+}
+
+type ack struct {
+	line pbx.Adapter
+	call models.Call
+}
+
+// add says whether the caller is to write: somebody else does it otherwise.
+func (a *acks) add(one ack) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting = append(a.waiting, one)
+	first := !a.writing
+	a.writing = true
+	return first
+}
+
+// take gives what has gathered; when nothing has, the writing is over.
+func (a *acks) take() []ack {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	taken := a.waiting
+	a.waiting, a.writing = nil, len(taken) > 0
+	return taken
+}
+
 // dispatched notes the PBX's yes, and obeys a hang-up that came meanwhile.
 func (s *Service) dispatched(ctx context.Context, line pbx.Adapter, call models.Call) {
-	why, err := s.DB.MarkDispatch(ctx, call.ID, models.Dispatched)
-	if err != nil {
-		s.Log.Warn("a dispatch was not noted", "call_id", call.ID, "error", err)
+	if !s.acks.add(ack{line, call}) {
+		return
 	}
-	if why != nil {
-		s.hangUpUntilGone(ctx, line, follow(call))
+	for taken := s.acks.take(); len(taken) > 0; taken = s.acks.take() {
+		ids := make([]uuid.UUID, len(taken))
+		for i, one := range taken {
+			ids[i] = one.call.ID
+		}
+		hangUps, err := s.DB.MarkDispatched(ctx, ids)
+		if err != nil {
+			s.Log.Warn("dispatches were not noted", "calls", len(ids), "error", err)
+		}
+		for _, one := range taken {
+			if _, asked := hangUps[one.call.ID]; asked {
+				s.background(func(ctx context.Context) { s.hangUpUntilGone(ctx, one.line, follow(one.call)) })
+			}
+		}
 	}
 }
 
 // settleDoubt asks the PBX, as soon as it answers again, whether it has the call;
 // nothing is sent a second time.
 func (s *Service) settleDoubt(ctx context.Context, line pbx.Adapter, call models.Call) {
-	if _, err := s.DB.MarkDispatch(ctx, call.ID, models.InDoubt); err != nil {
+	if err := s.DB.MarkDoubt(ctx, call.ID); err != nil {
 		s.Log.Warn("a doubt was not noted", "call_id", call.ID, "error", err)
 	}
 	doubtful := follow(call)
@@ -290,9 +343,13 @@ func (s *Service) dailyKey(ctx context.Context, tenant uuid.UUID, at time.Time) 
 	}
 	s.keys.mu.Lock()
 	defer s.keys.mu.Unlock()
-	if s.keys.keys == nil || len(s.keys.keys) >= 2 {
-		s.keys.keys = map[string][]byte{} // older ones are to be destroyed
+	if s.keys.keys == nil {
+		s.keys.keys = map[string][]byte{}
 	}
 	s.keys.keys[day] = key
+	// Older ones are to be destroyed. Not "all": two clicks that both found none
+	// would take each other's away for ever.
+	yesterday := s.Now().UTC().Add(-models.Day).Format(time.DateOnly)
+	maps.DeleteFunc(s.keys.keys, func(day string, _ []byte) bool { return day < yesterday })
 	return key, nil
 }

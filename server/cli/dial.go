@@ -34,6 +34,7 @@ type dialled struct {
 	Diagnosis       *string   `json:"diagnosis"`
 	Sentence        string    `json:"sentence,omitempty"`
 	DurationSeconds *int      `json:"durationSeconds"`
+	Followed        *bool     `json:"followed,omitempty"` // without --follow: whether a running serve does
 }
 
 // lineLimit is how long dial waits for the line to the PBX to come up.
@@ -41,6 +42,12 @@ const lineLimit = 5 * time.Second
 
 // Run places the call, as a short-lived replica.
 func (c *dialCmd) Run(r *run) error {
+	if r.cfg.LogLevel == "info" {
+		r.cfg.LogLevel = "warn" // the states are what one wants to see
+	}
+	if err := readReveal(c.Reveal); err != nil {
+		return err
+	}
 	s, err := r.newServices()
 	if err != nil {
 		return err
@@ -131,9 +138,11 @@ func (c *dialCmd) leave(r *run, s *services, row models.Call) error {
 	if err != nil {
 		return err
 	}
-	return r.print(c.show(row), func(w io.Writer) {
+	out, followed := c.show(row), others > 0
+	out.Followed = &followed
+	return r.print(out, func(w io.Writer) {
 		fmt.Fprintf(w, "call %s: %s is being called\n", row.ID, c.number(row))
-		if others == 0 {
+		if !followed {
 			fmt.Fprintln(w, "No `serve` is running: nobody follows this call. Use --follow, or start `serve`.")
 		}
 	})
@@ -158,7 +167,8 @@ func (c *dialCmd) follow(r *run, s *services, caller call.Caller, sub *live.Subs
 		}
 		now, err := s.calls.Get(ctx, caller, row.ID)
 		if fault.Code(err) == "not-found" { // a retention of 0 days: gone with its end
-			row.Status = models.Disconnected
+			row = lastOf(ctx, sub, row)
+			c.say(r, row)
 			return row, nil
 		}
 		if err != nil {
@@ -170,6 +180,19 @@ func (c *dialCmd) follow(r *run, s *services, caller call.Caller, sub *live.Subs
 		row = now
 	}
 	return row, nil
+}
+
+// lastOf is how a call stood that has left no row: its last step is in the stream.
+func lastOf(ctx context.Context, sub *live.Subscription, row models.Call) models.Call {
+	row.Status = models.Disconnected
+	steps, _ := sub.Since(ctx, "") // without Redis this is all there is to tell
+	for _, ev := range steps {
+		if ev.CallID == row.ID && ev.Status.Ended() {
+			row.Status, row.Reason, row.Diagnosis = ev.Status, ev.Reason, ev.Diagnosis
+			row.ConnectedAt, row.EndedAt = ev.ConnectedAt, ev.EndedAt
+		}
+	}
+	return row
 }
 
 func (c *dialCmd) say(r *run, row models.Call) {

@@ -33,6 +33,9 @@ func (c *numberCheckCmd) Run(r *run) error {
 	if err != nil {
 		return err
 	}
+	if err := readReveal(c.Reveal); err != nil {
+		return err
+	}
 	return r.withDB(func(db *store.DB) error {
 		t, err := db.Tenant(r.ctx, id)
 		if err != nil {

@@ -1,11 +1,10 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
-
-	"context"
 
 	"clicktodial/server/pbx"
 	"clicktodial/server/phone"
@@ -24,7 +23,7 @@ func (c *pbxCheckCmd) Run(r *run) error {
 	if err := r.cfg.Need("PBX_URL"); err != nil {
 		return err
 	}
-	adapter, err := openPBX(r.cfg.PBXURL, r.newLog())
+	adapter, err := openPBX("PBX_URL", r.cfg.PBXURL, r.newLog())
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"clicktodial/server/api"
 	"clicktodial/server/auth"
 	"clicktodial/server/console"
+	"clicktodial/server/fault"
 	"clicktodial/server/retention"
 	"clicktodial/server/web"
 )
@@ -36,7 +37,6 @@ func (*serveCmd) Run(r *run) error {
 		return err
 	}
 	defer s.close()
-	web.SetLog(s.log)
 	if err := s.checkDatabase(r.ctx); err != nil {
 		return err
 	}
@@ -46,11 +46,12 @@ func (*serveCmd) Run(r *run) error {
 	app, _ := r.newApp(s, m.observe, closing)
 	public, err := net.Listen("tcp", r.cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("listening on LISTEN: %w", err)
+		return cannotListen(err)
 	}
 	inside, err := net.Listen("tcp", r.cfg.MetricsListen)
 	if err != nil {
-		return fmt.Errorf("listening on METRICS_LISTEN: %w", err)
+		_ = public.Close() // nobody has connected yet
+		return cannotListen(err)
 	}
 	var work sync.WaitGroup
 	ctx, stop := context.WithCancel(context.Background())
@@ -75,6 +76,11 @@ func (*serveCmd) Run(r *run) error {
 	stop()
 	work.Wait()
 	return err
+}
+
+func cannotListen(err error) error {
+	return fault.Wrap(err, fault.Conflict, "listen-failed",
+		"The address of LISTEN or METRICS_LISTEN cannot be listened on; is something else using the port?")
 }
 
 // newApp puts the routes together.
@@ -113,11 +119,11 @@ func (s *services) checkDatabase(ctx context.Context) error {
 		}
 	}
 	current, err := s.db.Schema(ctx)
-	if err != nil {
-		return fmt.Errorf("looking at the schema: %w", err)
+	if err != nil && waitable(err) {
+		return err
 	}
-	if !current {
-		return errors.New("the database is not at the newest schema: run `migrate` first")
+	if err != nil || !current { // what was never migrated has not even a version
+		return fault.Wrap(err, fault.Conflict, "schema-outdated", "The database is not at the newest schema: run `migrate` first.")
 	}
 	return nil
 }
@@ -197,4 +203,3 @@ func (*openAPICmd) Run(r *run) error {
 	_, err = fmt.Fprintf(r.out, "%s\n", body)
 	return err
 }
-

@@ -3,8 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"net/mail"
-	"regexp"
 	"strings"
 	"time"
 
@@ -12,7 +10,6 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/audit"
-	"clicktodial/server/phone"
 	"clicktodial/server/store"
 )
 
@@ -24,6 +21,7 @@ type tenantCreateCmd struct {
 	Endpoints []string `help:"Which phones it may have: names with * and ? (default: all)."`
 	CallerIDs []string `name:"caller-ids" help:"Which numbers it may show (default: any valid number)."`
 	PBX       string   `name:"pbx" help:"A PBX of its own, as PBX_URL (default: PBX_URL serves)."`
+	Ring      int      `name:"ring-seconds" default:"25" help:"How long a user's own phone rings, 5 to 120."`
 }
 
 // Run makes the tenant.
@@ -39,13 +37,19 @@ func (c *tenantCreateCmd) Run(r *run) error {
 	if c.Days < 0 || c.Days > 365 {
 		return &usageError{"--days is 0 to 365"}
 	}
+	if err := checkRing(c.Ring); err != nil {
+		return err
+	}
+	if err := readLine("--name", c.Name, 200); err != nil {
+		return err
+	}
 	callerIDs, err := readCallerIDs(c.CallerIDs, region)
 	if err != nil {
 		return err
 	}
 	t := models.Tenant{
 		ID: uuid.Must(uuid.NewV7()), Name: c.Name, Region: region, Status: models.TenantActive, RetentionDays: c.Days,
-		RingSeconds: 25, UsersMayDelete: true, EndpointGlobs: c.Endpoints, CallerIDs: callerIDs, CreatedAt: time.Now().UTC(),
+		RingSeconds: c.Ring, UsersMayDelete: true, EndpointGlobs: c.Endpoints, CallerIDs: callerIDs, CreatedAt: time.Now().UTC(),
 	}
 	if len(t.EndpointGlobs) == 0 {
 		t.EndpointGlobs = models.Texts{"*"}
@@ -76,7 +80,10 @@ func (r *run) sealPBX(url string) (*models.PBXConnection, error) {
 	if url == "" {
 		return nil, nil //nolint:nilnil // no connection is an answer here
 	}
-	if _, err := openPBX(url, r.newLog()); err != nil {
+	if strings.HasPrefix(url, "practice:") && !r.cfg.Loopback() {
+		return nil, &usageError{"a practice PBX rings nothing: it is refused where PUBLIC_URL is not a loopback address"}
+	}
+	if _, err := openPBX("--pbx", url, r.newLog()); err != nil {
 		return nil, err
 	}
 	keys, err := r.keys()
@@ -90,14 +97,22 @@ func (r *run) sealPBX(url string) (*models.PBXConnection, error) {
 	return &models.PBXConnection{ID: uuid.Must(uuid.NewV7()), SealedURL: sealed, CreatedAt: time.Now().UTC()}, nil
 }
 
+func checkRing(seconds int) error {
+	if seconds < 5 || seconds > 120 {
+		return &usageError{"--ring-seconds is 5 to 120"}
+	}
+	return nil
+}
+
 type tenantSetCmd struct {
 	ID        string   `arg:"" help:"The tenant."`
 	Name      *string  `help:"The company's name."`
 	Region    *string  `help:"Where its people are."`
 	Days      *int     `help:"How long new calls are kept, 0 to 365."`
 	Endpoints []string `help:"Which phones it may have."`
-	CallerIDs []string `name:"caller-ids" help:"Which numbers it may show; '' for any."`
+	CallerIDs *string  `name:"caller-ids" help:"Which numbers it may show, with commas between; '' for any."`
 	PBX       string   `name:"pbx" help:"A PBX of its own."`
+	Ring      *int     `name:"ring-seconds" help:"How long a user's own phone rings, 5 to 120."`
 }
 
 // Run changes the tenant.
@@ -109,11 +124,23 @@ func (c *tenantSetCmd) Run(r *run) error {
 	if c.Days != nil && (*c.Days < 0 || *c.Days > 365) {
 		return &usageError{"--days is 0 to 365"}
 	}
-	change := store.TenantChange{Name: c.Name, Region: c.Region, RetentionDays: c.Days}
-	if c.Region != nil {
-		if _, err := readRegion(*c.Region, ""); err != nil {
+	if c.Ring != nil {
+		if err := checkRing(*c.Ring); err != nil {
 			return err
 		}
+	}
+	if c.Name != nil {
+		if err := readLine("--name", *c.Name, 200); err != nil {
+			return err
+		}
+	}
+	change := store.TenantChange{Name: c.Name, Region: c.Region, RetentionDays: c.Days, RingSeconds: c.Ring}
+	if c.Region != nil {
+		region, err := readRegion(*c.Region, "")
+		if err != nil {
+			return err
+		}
+		change.Region = &region
 	}
 	if len(c.Endpoints) > 0 {
 		globs := models.Texts(c.Endpoints)
@@ -124,12 +151,12 @@ func (c *tenantSetCmd) Run(r *run) error {
 	}
 	entry := audit.Entry(audit.Operator, "tenant-set", audit.Subject{Kind: "tenant", ID: id, Tenant: id}, "")
 	return r.withDB(func(db *store.DB) error {
-		if len(c.CallerIDs) > 0 {
+		if c.CallerIDs != nil {
 			t, err := db.Tenant(r.ctx, id)
 			if err != nil {
 				return err
 			}
-			ids, err := readCallerIDs(c.CallerIDs, t.Region)
+			ids, err := readCallerIDs(strings.Split(*c.CallerIDs, ","), t.Region)
 			if err != nil {
 				return err
 			}
@@ -160,51 +187,4 @@ func (c *tenantEndCmd) Run(r *run) error {
 		}
 		return r.print(map[string]any{"tenantId": id, "status": "ended"}, func(w io.Writer) { fmt.Fprintln(w, "ended") })
 	})
-}
-
-var regionForm = regexp.MustCompile(`^[A-Z]{2}$`)
-
-func readRegion(region, otherwise string) (string, error) {
-	if region == "" {
-		region = otherwise
-	}
-	region = strings.ToUpper(region)
-	if !regionForm.MatchString(region) {
-		return "", &usageError{"--region is two letters (ISO 3166)"}
-	}
-	return region, nil
-}
-
-func readEmail(email string) (string, error) {
-	addr, err := mail.ParseAddress(email)
-	if err != nil || addr.Name != "" || addr.Address != email || len(email) > 254 {
-		return "", &usageError{"that is no e-mail address"}
-	}
-	return strings.ToLower(email), nil
-}
-
-func readID(id string) (uuid.UUID, error) {
-	parsed, err := uuid.Parse(id)
-	if err != nil {
-		return uuid.Nil, &usageError{"that is no id"}
-	}
-	return parsed, nil
-}
-
-func readCallerIDs(raw []string, region string) ([]string, error) {
-	ids := []string{}
-	for _, text := range raw {
-		if text == "" {
-			continue
-		}
-		n, err := phone.Parse(text, region)
-		if err != nil {
-			return nil, err
-		}
-		if n.E164() == "" {
-			return nil, &usageError{"a caller id is a whole telephone number"}
-		}
-		ids = append(ids, n.E164())
-	}
-	return ids, nil
 }

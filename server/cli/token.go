@@ -79,6 +79,9 @@ type tokenRevokeCmd struct {
 
 // Run revokes.
 func (c *tokenRevokeCmd) Run(r *run) error {
+	if err := readLine("--reason", c.Reason, maxReason); err != nil {
+		return err
+	}
 	return r.withDB(func(db *store.DB) error {
 		which, subject, err := c.which(r, db)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"clicktodial/server/audit"
 	"clicktodial/server/auth"
 	"clicktodial/server/fault"
+	"clicktodial/server/pbx"
 	"clicktodial/server/phone"
 	"clicktodial/server/store"
 )
@@ -61,12 +62,12 @@ func (c *userPasswordCmd) Run(r *run) error {
 	if err != nil {
 		return fmt.Errorf("reading the password: %w", err)
 	}
-	hash, err := auth.HashPassword(string(password))
-	if err != nil {
-		return err
-	}
 	return r.withDB(func(db *store.DB) error {
 		u, err := findUser(r, db, c.Email)
+		if err != nil {
+			return err
+		}
+		hash, err := auth.HashPassword(string(password))
 		if err != nil {
 			return err
 		}
@@ -112,6 +113,12 @@ type deviceAddCmd struct {
 
 // Run adds the phone.
 func (c *deviceAddCmd) Run(r *run) error {
+	if err := readLine("--label", c.Label, 80); err != nil {
+		return err
+	}
+	if !pbx.ValidEndpoint(c.Endpoint) {
+		return &usageError{"--endpoint is 1 to 40 letters, digits, - or _"}
+	}
 	return r.withDB(func(db *store.DB) error {
 		u, err := findUser(r, db, c.User)
 		if err != nil {
@@ -129,7 +136,7 @@ func (c *deviceAddCmd) Run(r *run) error {
 			Withheld: c.Withheld, CreatedAt: time.Now().UTC(),
 		}
 		if c.CallerID != "" {
-			if d.CallerID, err = phone.Parse(c.CallerID, t.Region); err != nil {
+			if d.CallerID, err = readCallerID(c.CallerID, t.Region); err != nil {
 				return err
 			}
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"clicktodial/server/auth"
 	"clicktodial/server/call"
+	"clicktodial/server/config"
 	"clicktodial/server/live"
 	"clicktodial/server/pbx"
 	"clicktodial/server/pbx/ami"
@@ -32,7 +34,11 @@ func (r *run) openDB() (*store.DB, error) {
 	if err := r.cfg.Need("DATABASE_URL"); err != nil {
 		return nil, err
 	}
-	return store.Open(r.cfg.DatabaseURL, r.cfg.DatabaseConns)
+	db, err := store.Open(r.cfg.DatabaseURL, r.cfg.DatabaseConns)
+	if err != nil {
+		return nil, &config.Faults{Lines: []string{err.Error()}}
+	}
+	return db, nil
 }
 
 // withDB runs fn on the database, for commands that need nothing else.
@@ -52,16 +58,30 @@ func (r *run) keys() (*auth.Keys, error) {
 	return auth.NewKeys(r.cfg.Keys())
 }
 
-// openPBX makes the adapter of a PBX URL's kind.
-func openPBX(url string, log *slog.Logger) (pbx.Adapter, error) {
-	kind, _, _ := strings.Cut(url, ":")
+// openPBX makes the adapter of a PBX URL's kind; name says where the URL is from.
+func openPBX(name, url string, log *slog.Logger) (pbx.Adapter, error) {
+	kind, _, _ := strings.Cut(url, "://")
+	var line pbx.Adapter
+	var err error
 	switch kind {
 	case "practice":
-		return practice.Open(url, log)
+		line, err = practice.Open(url, log)
 	case "ami", "amis":
-		return ami.Open(url, log)
+		line, err = ami.Open(url, log)
+	default:
+		err = errors.New("it begins with practice://, ami:// or amis://")
 	}
-	return nil, &usageError{"PBX_URL begins with practice://, ami:// or amis://"}
+	if err != nil { // of our own words: adapters do not repeat their URL
+		return nil, &config.Faults{Lines: faultLines(name, err)}
+	}
+	return line, nil
+}
+
+func faultLines(name string, err error) (lines []string) {
+	for line := range strings.Lines(err.Error()) {
+		lines = append(lines, name+": "+strings.TrimSpace(line))
+	}
+	return lines
 }
 
 // services is everything that takes calls.
@@ -81,7 +101,7 @@ func (r *run) newServices() (*services, error) {
 		return nil, err
 	}
 	s := &services{log: r.newLog()}
-	own, err := openPBX(r.cfg.PBXURL, s.log)
+	own, err := openPBX("PBX_URL", r.cfg.PBXURL, s.log)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +112,7 @@ func (r *run) newServices() (*services, error) {
 		return nil, err
 	}
 	if s.redis, err = live.Open(r.cfg.RedisURL, r.cfg.RedisPrefix); err != nil {
-		return nil, err
+		return nil, &config.Faults{Lines: []string{err.Error()}}
 	}
 	s.fanout = live.NewFanout(s.redis)
 	s.lines = call.NewLines(own, s.openTenantPBX, s.log)
@@ -114,7 +134,7 @@ func (s *services) openTenantPBX(ctx context.Context, id uuid.UUID) (pbx.Adapter
 	if err != nil {
 		return nil, fmt.Errorf("opening a PBX connection: %w", err)
 	}
-	return openPBX(string(url), s.log)
+	return openPBX("the tenant's PBX URL", string(url), s.log)
 }
 
 func (s *services) close() {

@@ -11,7 +11,10 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"reflect"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,7 +76,11 @@ func Load(environ []string) (*Config, error) {
 		}
 	}
 	c.setDefaults()
-	faults = append(faults, c.check()...)
+	for _, line := range c.check() {
+		if !slices.ContainsFunc(faults, func(told string) bool { return variable(told) == variable(line) }) {
+			faults = append(faults, line)
+		}
+	}
 	if len(faults) > 0 {
 		return c, &Faults{Lines: faults}
 	}
@@ -92,9 +99,19 @@ func (f *Faults) Error() string {
 func parseFault(err error) string {
 	var pe env.ParseError
 	if errors.As(err, &pe) {
-		return fmt.Sprintf("%s cannot be read as a %s", fieldVar(pe.Name), pe.Type)
+		kind := "whole number"
+		if pe.Type == reflect.TypeFor[time.Duration]() {
+			kind = "duration, such as 90s or 24h"
+		}
+		return fmt.Sprintf("%s must be a %s", fieldVar(pe.Name), kind)
 	}
 	return "a variable cannot be read"
+}
+
+// variable is what a fault's line begins with.
+func variable(line string) string {
+	name, _, _ := strings.Cut(line, " ")
+	return name
 }
 
 var secretFiles = []string{"DATABASE_URL", "REDIS_URL", "PBX_URL", "SECRET_KEY", "SMTP_URL", "DEMO_PASSWORD"}
@@ -124,6 +141,11 @@ func (c *Config) setDefaults() {
 		c.PublicURL = "http://" + c.Listen
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
+	for _, list := range [][]string{c.SecretKey, c.ExtensionIDs, c.TrustedProxies} {
+		for i := range list {
+			list[i] = strings.TrimSpace(list[i])
+		}
+	}
 }
 
 var (
@@ -138,36 +160,34 @@ func (c *Config) check() (faults []string) {
 		}
 	}
 	public, err := url.Parse(c.PublicURL)
-	bad(err == nil && public.Host != "" && public.Path == "" && public.RawQuery == "" && public.User == nil &&
+	bad(err == nil && public.Hostname() != "" && public.Path == "" && public.RawQuery == "" && public.Fragment == "" && public.User == nil &&
 		(public.Scheme == "https" || public.Scheme == "http" && c.Loopback()),
 		"PUBLIC_URL must be an https address without a path (http only for a loopback address)")
 	bad(isListen(c.Listen), "LISTEN must be host:port")
 	bad(isListen(c.MetricsListen), "METRICS_LISTEN must be host:port")
 	bad(regionForm.MatchString(c.DefaultRegion), "DEFAULT_REGION must be two capital letters (ISO 3166)")
 	bad(c.HistoryMaxAge > 0 && c.HistoryMaxAge <= HistoryCeiling, "HISTORY_MAX_AGE must be above 0 and at most 2160h: 90 days may be lowered, never raised")
-	for name, d := range map[string]time.Duration{
-		"PURGE_INTERVAL": c.PurgeInterval, "LOG_ANONYMISE_AFTER": c.LogAnonymiseAfter, "LOG_DELETE_AFTER": c.LogDeleteAfter,
-		"AUDIT_DELETE_AFTER": c.AuditDeleteAfter, "CONTRACT_GRACE": c.ContractGrace,
-	} {
-		bad(d > 0, name+" must be above 0")
-	}
-	for _, id := range c.ExtensionIDs {
-		bad(extensionForm.MatchString(id), "EXTENSION_IDS must be ids of 32 letters a to p")
-	}
-	for _, proxy := range c.TrustedProxies {
-		_, errAddr := netip.ParseAddr(proxy)
-		_, errNet := netip.ParsePrefix(proxy)
-		bad(errAddr == nil || errNet == nil, "TRUSTED_PROXIES must be addresses or networks")
-	}
-	bad(strings.Contains(" debug info warn error ", " "+c.LogLevel+" "), "LOG_LEVEL must be debug, info, warn or error")
+	bad(c.PurgeInterval > 0, "PURGE_INTERVAL must be above 0")
+	bad(c.LogAnonymiseAfter > 0, "LOG_ANONYMISE_AFTER must be above 0")
+	bad(c.LogDeleteAfter > 0, "LOG_DELETE_AFTER must be above 0")
+	bad(c.AuditDeleteAfter > 0, "AUDIT_DELETE_AFTER must be above 0")
+	bad(c.ContractGrace > 0, "CONTRACT_GRACE must be above 0")
+	bad(!slices.ContainsFunc(c.ExtensionIDs, func(id string) bool { return !extensionForm.MatchString(id) }),
+		"EXTENSION_IDS must be ids of 32 letters a to p")
+	bad(!slices.ContainsFunc(c.TrustedProxies, isNoNetwork), "TRUSTED_PROXIES must be addresses or networks")
+	bad(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL must be debug, info, warn or error")
+	bad(hasScheme(c.DatabaseURL, "postgres", "postgresql"), "DATABASE_URL must look like postgres://user:password@host/database")
+	bad(hasScheme(c.RedisURL, "redis", "rediss", "unix"), "REDIS_URL must look like redis://:password@host:6379/0")
+	bad(hasScheme(c.PBXURL, "practice", "ami", "amis"), "PBX_URL must begin with practice://, ami:// or amis://")
+	bad(hasScheme(c.SMTPURL, "smtp", "smtps"), "SMTP_URL must look like smtps://user:password@host")
 	bad(c.DatabaseConns >= 2 && c.DatabaseConns <= 500, "DATABASE_CONNS must be 2 to 500")
-	bad(!strings.HasPrefix(c.PBXURL, "practice:") || c.Loopback(), "a practice PBX rings nothing: it is refused where PUBLIC_URL is not a loopback address")
+	bad(!strings.HasPrefix(c.PBXURL, "practice:") || c.Loopback(), "PBX_URL: a practice PBX rings nothing; it is refused where PUBLIC_URL is not a loopback address")
 	return append(faults, c.readKeys()...)
 }
 
 func (c *Config) readKeys() (faults []string) {
 	for _, text := range c.SecretKey {
-		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+		key, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(key) != 32 {
 			return []string{"SECRET_KEY must be 32 bytes in base64 (openssl rand -base64 32), or a list of such"}
 		}
@@ -178,7 +198,26 @@ func (c *Config) readKeys() (faults []string) {
 
 func isListen(s string) bool {
 	_, port, err := net.SplitHostPort(s)
-	return err == nil && port != ""
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil
+}
+
+func isNoNetwork(text string) bool {
+	_, errAddr := netip.ParseAddr(text)
+	_, errNet := netip.ParsePrefix(text)
+	return errAddr != nil && errNet != nil
+}
+
+// hasScheme says whether the text, if there is any, is a URL of one of these kinds.
+func hasScheme(text string, schemes ...string) bool {
+	if text == "" {
+		return true
+	}
+	u, err := url.Parse(text)
+	return err == nil && slices.Contains(schemes, u.Scheme) && strings.HasPrefix(text, u.Scheme+"://")
 }
 
 // Need gives a fault for each named variable that is not set.

@@ -31,20 +31,25 @@ func mask(how, text string) string {
 	case text == "" || how == "":
 		return text
 	case how == "url":
-		u, err := url.Parse(text)
-		if err != nil {
-			return "***"
-		}
-		// Scheme and host tell an operator what they want to know; the query of a
-		// PBX URL may hold anything.
-		masked := u.Scheme + "://"
-		if u.User != nil {
-			masked += "***@"
-		}
-		return masked + u.Host + u.Path
+		return maskURL(text)
 	default:
 		return "***"
 	}
+}
+
+// maskURL keeps scheme, host and database: what an operator wants to know. The
+// rest of a URL, above all the query of a PBX's, may hold anything; so may all of a
+// text that is no URL.
+func maskURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || !strings.HasPrefix(text, u.Scheme+"://") || strings.Contains(u.Path, "@") {
+		return "***"
+	}
+	masked := u.Scheme + "://"
+	if u.User != nil {
+		masked += "***@"
+	}
+	return masked + u.Host + u.Path
 }
 
 func fieldVar(field string) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -42,6 +43,7 @@ type Fanout struct {
 	redis *Redis
 	mu    sync.Mutex
 	subs  map[uuid.UUID]map[*Subscription]struct{}
+	order sync.Mutex // SUBSCRIBE and UNSUBSCRIBE reach Redis in the order of subs' changes
 	pubs  *redis.PubSub
 	stop  context.CancelFunc
 	loops sync.WaitGroup
@@ -166,6 +168,8 @@ func (f *Fanout) wake(user uuid.UUID, ev *Event) {
 // Subscribe begins a subscription; the caller closes it.
 func (f *Fanout) Subscribe(ctx context.Context, user uuid.UUID) *Subscription {
 	s := &Subscription{fanout: f, user: user, wake: make(chan struct{}, 1)}
+	f.order.Lock()
+	defer f.order.Unlock()
 	f.mu.Lock()
 	first := len(f.subs[user]) == 0
 	if first {
@@ -176,14 +180,28 @@ func (f *Fanout) Subscribe(ctx context.Context, user uuid.UUID) *Subscription {
 	if first {
 		// A failure is no loss: the client library subscribes again when Redis is
 		// back, and the reader looks by itself now and then.
+		ctx, cancel := f.brief(ctx)
+		defer cancel()
 		_ = f.pubs.Subscribe(ctx, f.pokeChannel(user))
 	}
 	return s
 }
 
+// brief bounds a SUBSCRIBE or UNSUBSCRIBE: it is not tried while Redis rests. The
+// client library notes the channel all the same.
+func (f *Fanout) brief(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	if f.redis.Down() {
+		cancel()
+	}
+	return ctx, cancel
+}
+
 // Close ends the subscription.
 func (s *Subscription) Close(ctx context.Context) {
 	f := s.fanout
+	f.order.Lock()
+	defer f.order.Unlock()
 	f.mu.Lock()
 	delete(f.subs[s.user], s)
 	last := len(f.subs[s.user]) == 0
@@ -192,6 +210,8 @@ func (s *Subscription) Close(ctx context.Context) {
 	}
 	f.mu.Unlock()
 	if last {
+		ctx, cancel := f.brief(ctx)
+		defer cancel()
 		_ = f.pubs.Unsubscribe(ctx, f.pokeChannel(s.user)) // a stray poke wakes nobody
 	}
 }
@@ -202,8 +222,11 @@ func (s *Subscription) Wake() <-chan struct{} { return s.wake }
 // Blind says whether steps of other replicas may be missed just now.
 func (s *Subscription) Blind() bool { return s.fanout.redis.Down() }
 
-// Since gives what came after the entry with this id, oldest first; "" means from
-// the beginning of what is kept. With Redis down it gives what this replica
+// entryID is what Redis calls an entry of a stream; ids come back from clients.
+var entryID = regexp.MustCompile(`^[0-9]{1,19}-[0-9]{1,19}$`)
+
+// Since gives what came after the entry with this id, oldest first; "", or what is
+// no id, means from the beginning of what is kept. With Redis down it gives what this replica
 // itself saw, and ErrDown.
 func (s *Subscription) Since(ctx context.Context, id string) ([]Event, error) {
 	s.mu.Lock()
@@ -211,7 +234,7 @@ func (s *Subscription) Since(ctx context.Context, id string) ([]Event, error) {
 	s.local = nil
 	s.mu.Unlock()
 	from := "-"
-	if id != "" {
+	if entryID.MatchString(id) {
 		from = "(" + id
 	}
 	var entries []redis.XMessage
@@ -246,7 +269,7 @@ func (s *Subscription) Last(ctx context.Context, after string) (last string, kno
 		if len(newest) > 0 {
 			last = newest[0].ID
 		}
-		if after == "" {
+		if !entryID.MatchString(after) {
 			return nil
 		}
 		found, err := s.fanout.redis.client.XRangeN(ctx, key, after, after, 1).Result()

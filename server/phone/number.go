@@ -12,6 +12,7 @@
 package phone
 
 import (
+	"strconv"
 	"strings"
 	"unique"
 
@@ -135,15 +136,39 @@ func (n Number) Region() string {
 }
 
 // lib is the number as libphonenumber holds it; nil when it has no international
-// form or a country code that does not exist.
+// form or a country code that does not exist. What Parse has made canonical is cut
+// apart again here: the library's own parser takes a dozen regular expressions.
 func (n Number) lib() *phonenumbers.PhoneNumber {
-	e164 := n.E164()
-	if e164 == "" {
+	digits, ok := strings.CutPrefix(n.E164(), "+")
+	if !ok || digits == "" || digits[0] < '1' || digits[0] > '9' {
 		return nil
 	}
-	p, err := phonenumbers.Parse(e164, "ZZ")
-	if err != nil {
+	const longest = 3 // digits of a country code (ITU-T E.164); none begins another
+	for i := 1; i <= longest && i < len(digits); i++ {
+		code, err := strconv.Atoi(digits[:i])
+		if err != nil || !callingCodes[code] {
+			continue
+		}
+		return libParts(int32(code), digits[i:])
+	}
+	return nil
+}
+
+func libParts(code int32, national string) *phonenumbers.PhoneNumber {
+	const shortest, longest = 2, 17 // as the library has it
+	n, err := strconv.ParseUint(national, 10, 64)
+	if err != nil || len(national) < shortest || len(national) > longest {
 		return nil
+	}
+	p := &phonenumbers.PhoneNumber{CountryCode: &code, NationalNumber: &n}
+	// Zeros at the front that are part of the number, as in Italy.
+	if zeros := len(national) - len(strings.TrimLeft(national[:len(national)-1], "0")) - 1; zeros > 0 {
+		p.ItalianLeadingZero = new(true)
+		if zeros > 1 {
+			p.NumberOfLeadingZeros = new(int32(zeros))
+		}
 	}
 	return p
 }
+
+var callingCodes = phonenumbers.GetSupportedCallingCodes()

@@ -72,97 +72,128 @@ type callerRow struct {
 	DialplanContext string
 }
 
+// callCounts are the user's calls that count against the limits.
+type callCounts struct{ Live, Recent int }
+
 // CreateCall commits the row of a call, in one transaction with the client's
 // key, or finds the call that the key made before (replayed). Errors: no-device,
 // too-many-calls, pace-exceeded, idempotency-key-reused, call-gone.
 func (d *DB) CreateCall(ctx context.Context, n NewCall) (call models.Call, dial Dial, replayed bool, err error) {
-	err = d.as(ctx, roleApp, n.TenantID, func(tx *gorm.DB) error {
-		caller, err := lockCaller(tx, n)
+	err = d.travel(ctx, func(s session) error {
+		caller, counts, before, err := d.lockCaller(s, n)
 		if err != nil {
 			return err
 		}
-		call, replayed, err = replay(tx, n)
-		if err != nil || replayed {
+		if before != nil {
+			call, err = d.replay(s, n, *before)
+			replayed = err == nil
 			return err
 		}
-		if err := checkCaller(tx, n, caller); err != nil {
+		if err := checkCaller(n, caller, counts); err != nil {
 			return err
 		}
 		call, dial = n.rows(caller)
-		if err := tx.Create(&call).Error; err != nil {
+		if err := d.insertCall(s, n, call); err != nil {
 			return fmt.Errorf("inserting the call: %w", clean(err))
 		}
-		return tx.Create(&models.Idempotency{
-			TenantID: n.TenantID, UserID: n.UserID, Key: n.Key, Fingerprint: n.Fingerprints[0],
-			CallID: &call.ID, ExpiresAt: n.At.Add(models.Day),
-		}).Error
+		return nil
 	})
 	return call, dial, replayed, err
 }
 
-// lockCaller serialises the clicks of one user, and reads what decides them.
+// lockCaller begins the transaction, serialises the clicks of one user, and reads
+// what decides this one: their phone and limits, and what the key has made
+// before, if anything. All is read after the lock was had.
 // NO KEY: foreign keys to the user do not wait for it.
-func lockCaller(tx *gorm.DB, n NewCall) (callerRow, error) {
-	var row callerRow
-	err := tx.Raw(`SELECT u.disabled_at, t.status, t.retention_days, t.pbx_id, t.region, t.ring_seconds, t.dialplan_context,
+func (d *DB) lockCaller(s session, n NewCall) (row callerRow, counts callCounts, before *models.Idempotency, err error) {
+	t := d.newTrip()
+	t.begin(roleApp, n.TenantID)
+	var key models.Idempotency
+	var known, used, counted bool
+	t.ask(`SELECT u.disabled_at, t.status, t.retention_days, t.pbx_id, t.region, t.ring_seconds, t.dialplan_context,
 		  d.id AS device_id, coalesce(d.label, '') AS device_label, coalesce(d.endpoint, '') AS endpoint, d.caller_id,
 		  coalesce(d.withheld, false) AS withheld
 		FROM users u JOIN tenants t ON t.id = u.tenant_id
 		LEFT JOIN LATERAL (
-		  SELECT * FROM devices d WHERE d.tenant_id = u.tenant_id AND d.user_id = u.id AND (? OR d.id = ?)
+		  SELECT * FROM devices d WHERE d.tenant_id = u.tenant_id AND d.user_id = u.id AND ($1 OR d.id = $2)
 		  ORDER BY d.created_at, d.id LIMIT 1
 		) d ON true
-		WHERE u.tenant_id = ? AND u.id = ? FOR NO KEY UPDATE OF u`,
-		n.DeviceID == uuid.Nil, n.DeviceID, n.TenantID, n.UserID).Take(&row).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return row, fault.New(fault.Unauthorized, "unauthorized", "Please sign in again.")
+		WHERE u.tenant_id = $3 AND u.id = $4 FOR NO KEY UPDATE OF u`,
+		n.DeviceID == uuid.Nil, n.DeviceID, n.TenantID, n.UserID).Query(find(&row, &known))
+	t.add(n.findKey(t.write)).Query(find(&key, &used))
+	t.ask(`SELECT count(*) FILTER (WHERE ended_at IS NULL) AS live, count(*) FILTER (WHERE created_at > $1) AS recent
+		FROM calls WHERE tenant_id = $2 AND user_id = $3 AND (ended_at IS NULL OR created_at > $1)`,
+		n.At.Add(-n.Limits.Window), n.TenantID, n.UserID).Query(find(&counts, &counted))
+	if err := s.send(t); err != nil {
+		return row, counts, nil, err
 	}
-	return row, clean(err)
+	if !known {
+		return row, counts, nil, fault.New(fault.Unauthorized, "unauthorized", "Please sign in again.")
+	}
+	if used {
+		before = &key
+	}
+	return row, counts, before, nil
+}
+
+// insertCall writes the call and its key, and commits.
+func (d *DB) insertCall(s session, n NewCall, call models.Call) error {
+	t := d.newTrip()
+	t.add(t.write.Create(&call))
+	t.add(t.write.Create(&models.Idempotency{
+		TenantID: n.TenantID, UserID: n.UserID, Key: n.Key, Fingerprint: n.Fingerprints[0],
+		CallID: &call.ID, ExpiresAt: n.At.Add(models.Day),
+	}))
+	t.commit()
+	return s.send(t)
 }
 
 // Replay finds the call that this key has made already; ErrNotFound when it has
 // made none.
 func (d *DB) Replay(ctx context.Context, n NewCall) (call models.Call, err error) {
-	err = d.as(ctx, roleApp, n.TenantID, func(tx *gorm.DB) error {
-		found := false
-		call, found, err = replay(tx, n)
-		if err == nil && !found {
+	err = d.travel(ctx, func(s session) error {
+		var key models.Idempotency
+		used := false
+		t := d.newTrip()
+		t.take(roleApp, n.TenantID)
+		t.add(n.findKey(t.write)).Query(find(&key, &used))
+		if err := s.send(t); err != nil {
+			return err
+		}
+		if !used {
 			return ErrNotFound
 		}
+		call, err = d.replay(s, n, key)
 		return err
 	})
 	return call, err
 }
 
-// replay finds the call that this key has made already.
-func replay(tx *gorm.DB, n NewCall) (models.Call, bool, error) {
-	var row models.Idempotency
-	err := tx.Where("user_id = ? AND key = ? AND tenant_id = ?", n.UserID, n.Key, n.TenantID).Take(&row).Error
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return models.Call{}, false, nil
-	}
-	if err != nil {
-		return models.Call{}, false, clean(err)
-	}
-	gone := fault.New(fault.Gone, "call-gone", "This click was handled before, and its record has ended.")
-	if row.Fingerprint == nil { // erased on request
-		return models.Call{}, false, gone
-	}
-	if !bytes.Equal(row.Fingerprint, n.Fingerprints[0]) && !bytes.Equal(row.Fingerprint, n.Fingerprints[1]) {
-		return models.Call{}, false, fault.New(fault.Refused, "idempotency-key-reused",
-			"This Idempotency-Key was used before for another request.")
-	}
-	if row.CallID == nil {
-		return models.Call{}, false, gone
-	}
-	call, err := takeCall(tx, n.TenantID, n.UserID, *row.CallID)
-	if errors.Is(err, ErrNotFound) {
-		return call, false, gone
-	}
-	return call, err == nil, err
+func (n NewCall) findKey(tx *gorm.DB) *gorm.DB {
+	return tx.Where("user_id = ? AND key = ? AND tenant_id = ?", n.UserID, n.Key, n.TenantID).Take(&models.Idempotency{})
 }
 
-func checkCaller(tx *gorm.DB, n NewCall, caller callerRow) error {
+// replay finds the call that a key has made already.
+func (d *DB) replay(s session, n NewCall, key models.Idempotency) (models.Call, error) {
+	gone := fault.New(fault.Gone, "call-gone", "This click was handled before, and its record has ended.")
+	if key.Fingerprint == nil { // erased on request
+		return models.Call{}, gone
+	}
+	if !bytes.Equal(key.Fingerprint, n.Fingerprints[0]) && !bytes.Equal(key.Fingerprint, n.Fingerprints[1]) {
+		return models.Call{}, fault.New(fault.Refused, "idempotency-key-reused",
+			"This Idempotency-Key was used before for another request.")
+	}
+	if key.CallID == nil {
+		return models.Call{}, gone
+	}
+	call, err := d.takeCall(s, n.TenantID, n.UserID, *key.CallID)
+	if errors.Is(err, ErrNotFound) {
+		return call, gone
+	}
+	return call, err
+}
+
+func checkCaller(n NewCall, caller callerRow, counts callCounts) error {
 	if caller.DisabledAt != nil || caller.Status != models.TenantActive {
 		return fault.New(fault.Forbidden, "account-ended", "This account has been closed.")
 	}
@@ -172,17 +203,10 @@ func checkCaller(tx *gorm.DB, n NewCall, caller callerRow) error {
 		}
 		return fault.New(fault.Refused, "no-device", "No phone is set up for you yet. Ask your administrator to add one.")
 	}
-	var count struct{ Live, Recent int }
-	err := tx.Raw(`SELECT count(*) FILTER (WHERE rank < 4) AS live, count(*) FILTER (WHERE created_at > ?) AS recent
-		FROM calls WHERE tenant_id = ? AND user_id = ? AND (rank < 4 OR created_at > ?)`,
-		n.At.Add(-n.Limits.Window), n.TenantID, n.UserID, n.At.Add(-n.Limits.Window)).Scan(&count).Error
-	if err != nil {
-		return clean(err)
-	}
-	if count.Live >= n.Limits.AtOnce {
+	if counts.Live >= n.Limits.AtOnce {
 		return fault.New(fault.Refused, "too-many-calls", "You already have as many calls up as you may have at once.")
 	}
-	if n.Limits.Window > 0 && count.Recent >= n.Limits.PerWindow {
+	if n.Limits.Window > 0 && counts.Recent >= n.Limits.PerWindow {
 		f := fault.New(fault.TooMany, "pace-exceeded", "That were many calls in a short time. Wait a moment and try again.")
 		f.RetryAfter = n.Limits.Window
 		return f
@@ -217,14 +241,30 @@ func (n NewCall) rows(caller callerRow) (models.Call, Dial) {
 
 func takeCall(tx *gorm.DB, tenant, user, id uuid.UUID) (models.Call, error) {
 	var call models.Call
-	err := tx.Where("tenant_id = ? AND user_id = ? AND id = ?", tenant, user, id).Take(&call).Error
+	err := findCall(tx, tenant, user, id).Take(&call).Error
 	return call, clean(err)
+}
+
+func findCall(tx *gorm.DB, tenant, user, id uuid.UUID) *gorm.DB {
+	return tx.Where("tenant_id = ? AND user_id = ? AND id = ?", tenant, user, id)
+}
+
+// takeCall is takeCall in a trip.
+func (d *DB) takeCall(s session, tenant, user, id uuid.UUID) (call models.Call, err error) {
+	found := false
+	t := d.newTrip()
+	t.take(roleApp, tenant)
+	t.add(findCall(t.write, tenant, user, id).Take(&models.Call{})).Query(find(&call, &found))
+	if err = s.send(t); err == nil && !found {
+		err = ErrNotFound
+	}
+	return call, err
 }
 
 // Call gives one call of the user, or ErrNotFound.
 func (d *DB) Call(ctx context.Context, tenant, user, id uuid.UUID) (call models.Call, err error) {
-	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
-		call, err = takeCall(tx, tenant, user, id)
+	err = d.travel(ctx, func(s session) error {
+		call, err = d.takeCall(s, tenant, user, id)
 		return err
 	})
 	return call, err
@@ -234,7 +274,7 @@ func (d *DB) Call(ctx context.Context, tenant, user, id uuid.UUID) (call models.
 // few: the limit is on the calls at once.
 func (d *DB) LiveCalls(ctx context.Context, tenant, user uuid.UUID) (calls []models.Call, err error) {
 	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
-		return tx.Where("tenant_id = ? AND user_id = ? AND rank < 4", tenant, user).
+		return tx.Where("tenant_id = ? AND user_id = ? AND ended_at IS NULL", tenant, user).
 			Order("created_at, id").Limit(100).Find(&calls).Error
 	})
 	return calls, err

@@ -326,16 +326,16 @@ func TestAskHangUp(t *testing.T) {
 	if err := b.db.AskHangUpBy(ctx, call.ID, models.HangUpLimit); err != nil {
 		t.Fatal(err)
 	}
-	why, err := b.db.MarkDispatch(ctx, call.ID, models.Dispatched)
-	if err != nil || why == nil || *why != models.HangUpClient {
-		t.Errorf("the first reason counts: %v, %v", why, err)
+	hangUps, err := b.db.MarkDispatched(ctx, []uuid.UUID{call.ID})
+	if err != nil || hangUps[call.ID] != models.HangUpClient {
+		t.Errorf("the first reason counts: %v, %v", hangUps, err)
 	}
 	b.advance(t, call, ended)
 	if _, err := b.db.AskHangUp(ctx, b.tenant.ID, b.user.ID, call.ID); fault.Code(err) != "call-ended" {
 		t.Errorf("after its end: %v", err)
 	}
-	if why, err := b.db.MarkDispatch(ctx, call.ID, models.Dispatched); err != nil || why != nil {
-		t.Errorf("an ended call was marked: %v, %v", why, err)
+	if hangUps, err := b.db.MarkDispatched(ctx, []uuid.UUID{call.ID}); err != nil || len(hangUps) > 0 {
+		t.Errorf("an ended call was marked: %v, %v", hangUps, err)
 	}
 }
 

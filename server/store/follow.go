@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,9 +31,13 @@ type Step struct {
 func (d *DB) Advance(ctx context.Context, channel string,
 	decide func(models.FollowedCall) (Step, bool),
 ) (call models.FollowedCall, changed bool, err error) {
-	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
-		err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("channel_id = ? AND rank < 4", channel).Take(&call).Error
-		if err != nil {
+	err = d.travel(ctx, func(s session) error {
+		found := false
+		look := d.newTrip()
+		look.begin(roleFollow, uuid.Nil)
+		look.add(look.write.Clauses(clause.Locking{Strength: "UPDATE"}).Where("channel_id = ? AND rank < 4", channel).
+			Take(&models.FollowedCall{})).Query(find(&call, &found))
+		if err := s.send(look); err != nil || !found {
 			return err
 		}
 		step, ok := decide(call)
@@ -42,22 +45,24 @@ func (d *DB) Advance(ctx context.Context, channel string,
 			return nil
 		}
 		changed = true
-		return write(tx, &call, step)
+		t := d.newTrip()
+		write(t, &call, step)
+		t.commit()
+		return s.send(t)
 	})
-	if errors.Is(err, ErrNotFound) {
-		return call, false, nil
-	}
 	return call, changed && err == nil, err
 }
 
-func write(tx *gorm.DB, call *models.FollowedCall, step Step) error {
+// write adds what a step changes to the trip.
+func write(t *trip, call *models.FollowedCall, step Step) {
 	event := models.CallEvent{
 		TenantID: call.TenantID, CallID: call.ID, Rank: step.Status.Rank(),
 		Status: step.Status, Cause: step.Cause, At: step.At,
 	}
 	*call = step.Applied(*call)
 	if call.DeleteAtEnd && step.Status.Ended() {
-		return tx.Where("id = ? AND rank < 4", call.ID).Delete(&models.FollowedCall{}).Error
+		t.add(t.write.Where("id = ? AND rank < 4", call.ID).Delete(&models.FollowedCall{}))
+		return
 	}
 	set := map[string]any{
 		"status": call.Status, "rank": call.Rank, "reason": call.Reason, "diagnosis": call.Diagnosis,
@@ -68,10 +73,8 @@ func write(tx *gorm.DB, call *models.FollowedCall, step Step) error {
 			set[column] = nil
 		}
 	}
-	if err := tx.Model(&models.FollowedCall{}).Where("id = ? AND rank < ?", call.ID, call.Rank).Updates(set).Error; err != nil {
-		return err
-	}
-	return tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&event).Error
+	t.add(t.write.Model(&models.FollowedCall{}).Where("id = ? AND rank < ?", call.ID, call.Rank).Updates(set))
+	t.add(t.write.Clauses(clause.OnConflict{DoNothing: true}).Create(&event))
 }
 
 // Applied is the call as it stands after the step.
@@ -87,16 +90,36 @@ func (step Step) Applied(call models.FollowedCall) models.FollowedCall {
 	return call
 }
 
-// MarkDispatch notes what the PBX said to the request, and tells whether someone
-// asked for the call's end meanwhile. It does not wait for the disk: adoption
-// asks the PBX again if this is lost.
-func (d *DB) MarkDispatch(ctx context.Context, id uuid.UUID, state models.Dispatch) (why *models.HangUpWhy, err error) {
-	var row models.FollowedCall
-	err = d.asUnsynced(ctx, roleFollow, func(tx *gorm.DB) error {
-		return tx.Model(&row).Clauses(clause.Returning{Columns: []clause.Column{{Name: "hang_up_why"}}}).
-			Where("id = ? AND rank < 4", id).Update("dispatch", state).Error
+// MarkDispatched notes that the PBX has taken the calls, and tells of which of
+// them someone has asked for the end meanwhile. It does not wait for the disk:
+// adoption asks the PBX again if this is lost.
+func (d *DB) MarkDispatched(ctx context.Context, ids []uuid.UUID) (hangUps map[uuid.UUID]models.HangUpWhy, err error) {
+	type row struct {
+		ID        uuid.UUID
+		HangUpWhy *models.HangUpWhy
+	}
+	var living []row
+	err = d.travel(ctx, func(s session) error {
+		t := d.newTrip()
+		t.takeUnsynced(roleFollow)
+		t.ask("UPDATE calls SET dispatch = $1 WHERE id = ANY($2) AND rank < 4 RETURNING id, hang_up_why", models.Dispatched, ids).
+			Query(findAll(&living))
+		return s.send(t)
 	})
-	return row.HangUpWhy, err
+	hangUps = map[uuid.UUID]models.HangUpWhy{}
+	for _, call := range living {
+		if call.HangUpWhy != nil {
+			hangUps[call.ID] = *call.HangUpWhy
+		}
+	}
+	return hangUps, err
+}
+
+// MarkDoubt notes that nobody knows whether the PBX has taken the call.
+func (d *DB) MarkDoubt(ctx context.Context, id uuid.UUID) error {
+	return d.asUnsynced(ctx, roleFollow, func(tx *gorm.DB) error {
+		return tx.Model(&models.FollowedCall{}).Where("id = ? AND rank < 4", id).Update("dispatch", models.InDoubt).Error
+	})
 }
 
 // AskHangUpBy notes why we end a call that we follow.
@@ -126,7 +149,7 @@ func (d *DB) Leave(ctx context.Context, replica uuid.UUID) error {
 // deadAfter, oldest first.
 func (d *DB) Orphans(ctx context.Context, deadAfter time.Duration) (calls []models.FollowedCall, err error) {
 	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
-		return tx.Where(`rank < 4 AND replica_id NOT IN (
+		return tx.Where(`ended_at IS NULL AND replica_id NOT IN (
 			SELECT id FROM replicas WHERE beat_at > now() - make_interval(secs => ?))`, deadAfter.Seconds()).
 			Order("created_at, id").Limit(100).Find(&calls).Error
 	})

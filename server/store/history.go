@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"clicktodial/models"
+	"clicktodial/server/fault"
 	"clicktodial/server/phone"
 )
 
@@ -50,7 +52,7 @@ func (s Search) narrow(q *gorm.DB) *gorm.DB {
 	}
 	if s.Words != "" {
 		// Word equality, not LIKE: under row-level security LIKE uses no index.
-		q = q.Where("string_to_array(lower(name), ' ') @> string_to_array(lower(?), ' ')", s.Words)
+		q = q.Where("string_to_array(lower(name), ' ') @> string_to_array(lower(?), ' ')", strings.Join(strings.Fields(s.Words), " "))
 	}
 	if !s.From.IsZero() {
 		q = q.Where("created_at >= ?", s.From)
@@ -61,14 +63,19 @@ func (s Search) narrow(q *gorm.DB) *gorm.DB {
 	return q
 }
 
-// NameCall gives a call another name; ErrNotFound when it is not the user's.
+// NameCall gives a call another name. Errors: ErrNotFound when it is not the
+// user's, call-private.
 func (d *DB) NameCall(ctx context.Context, tenant, user, id uuid.UUID, name phone.Name) (call models.Call, err error) {
 	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
 		if call, err = takeCall(tx, tenant, user, id); err != nil {
 			return err
 		}
+		if call.Private && call.Status.Ended() {
+			return fault.New(fault.Conflict, "call-private", "A private call that has ended keeps no name.")
+		}
 		call.Name = name
-		return tx.Model(&models.Call{}).Where("tenant_id = ? AND user_id = ? AND id = ?", tenant, user, id).
+		return tx.Model(&models.Call{}).
+			Where("tenant_id = ? AND user_id = ? AND id = ? AND NOT (private AND rank = 4)", tenant, user, id).
 			Update("name", name).Error
 	})
 	return call, err

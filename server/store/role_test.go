@@ -347,6 +347,9 @@ func TestErrorsTellNothing(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 			continue
 		}
+		if state(err) != "" {
+			t.Errorf("%s: Postgres's own error goes up, with its detail", name)
+		}
 		for e := err; e != nil; e = errors.Unwrap(e) {
 			text := strings.ToLower(fmt.Sprintf("%v %+v %s", e, e, e))
 			for _, secret := range []string{"1234567", "jansen", "acme", "4567"} {

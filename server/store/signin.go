@@ -38,19 +38,27 @@ type Bearer struct {
 	PBXID        *uuid.UUID `gorm:"column:pbx_id"`
 }
 
-const bearerColumns = `SELECT k.id AS token_id, k.expires_at AS token_expires_at, k.used_at, k.successor,
+const bearerRow = `SELECT k.id AS token_id, k.expires_at AS token_expires_at, k.used_at, k.successor,
 	  g.id AS grant_id, g.expires_at AS grant_expires_at, g.revoked_at, g.device_name, g.support_code, g.scopes,
 	  u.id AS user_id, u.tenant_id, u.email, u.name AS user_name, u.role, u.disabled_at,
 	  coalesce(t.name, '') AS tenant_name, coalesce(t.status, 'active') AS tenant_status, coalesce(t.region, '') AS region, t.pbx_id
 	FROM tokens k JOIN grants g ON g.id = k.grant_id JOIN users u ON u.id = g.user_id
-	LEFT JOIN tenants t ON t.id = u.tenant_id
-	WHERE k.kind = ? AND k.hash = ?`
+	LEFT JOIN tenants t ON t.id = u.tenant_id`
+
+const bearerColumns = bearerRow + " WHERE k.kind = ? AND k.hash = ?"
 
 // FindBearer gives who a token stands for, ended or not; ErrNotFound when there
 // is no such token.
 func (d *DB) FindBearer(ctx context.Context, kind models.TokenKind, hash []byte) (b Bearer, err error) {
-	err = d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
-		return tx.Raw(bearerColumns, kind, hash).Take(&b).Error
+	err = d.travel(ctx, func(s session) error {
+		found := false
+		t := d.newTrip()
+		t.take(roleAuth, uuid.Nil)
+		t.ask(bearerRow+" WHERE k.kind = $1 AND k.hash = $2", kind, hash).Query(find(&b, &found))
+		if err := s.send(t); err != nil || found {
+			return err
+		}
+		return ErrNotFound
 	})
 	return b, err
 }

@@ -26,6 +26,7 @@ import (
 // DB is the database. Its methods may be called at once from many goroutines.
 type DB struct {
 	gorm *gorm.DB
+	dry  *gorm.DB // renders statements for a trip and sends none
 	sql  *sql.DB
 }
 
@@ -70,7 +71,7 @@ func Open(url string, maxConns int) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the database: %w", clean(err))
 	}
-	return &DB{gorm: g, sql: pool}, nil
+	return &DB{gorm: g, dry: g.Session(&gorm.Session{DryRun: true, NewDB: true}), sql: pool}, nil
 }
 
 func millis(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) }
@@ -103,7 +104,10 @@ const (
 	rolePurger   dbRole = "ctd_purger"
 )
 
-const takeRole = "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true)"
+const (
+	takeRole         = "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true)"
+	takeRoleUnsynced = "SELECT set_config('role', ?, true), set_config('synchronous_commit', 'off', true)"
+)
 
 // as runs fn in a transaction of the role. The role and the tenant last as long
 // as the transaction, so that a pooled connection carries neither to the next.
@@ -129,8 +133,7 @@ func (d *DB) asUnsynced(ctx context.Context, role dbRole, fn func(*gorm.DB) erro
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
 	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		const take = "SELECT set_config('role', ?, true), set_config('synchronous_commit', 'off', true)"
-		if err := tx.Exec(take, string(role)).Error; err != nil {
+		if err := tx.Exec(takeRoleUnsynced, string(role)).Error; err != nil {
 			return err
 		}
 		return fn(tx)

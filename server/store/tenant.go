@@ -64,6 +64,7 @@ type TenantChange struct {
 	Name          *string
 	Region        *string
 	RetentionDays *int
+	RingSeconds   *int
 	EndpointGlobs *models.Texts
 	CallerIDs     *models.Texts
 	PBX           *models.PBXConnection
@@ -76,6 +77,7 @@ func (d *DB) SetTenant(ctx context.Context, id uuid.UUID, change TenantChange, e
 		put(set, "name", change.Name)
 		put(set, "region", change.Region)
 		put(set, "retention_days", change.RetentionDays)
+		put(set, "ring_seconds", change.RingSeconds)
 		put(set, "endpoint_globs", change.EndpointGlobs)
 		put(set, "caller_ids", change.CallerIDs)
 		if change.PBX != nil {

@@ -26,10 +26,20 @@ import (
 func URL(t testing.TB) string {
 	t.Helper()
 	admin := need(t, "TEST_DATABASE_URL")
-	template := makeTemplate(t, admin)
+	return create(t, admin, makeTemplate(t, admin))
+}
+
+// EmptyURL gives the URL of a database that nothing has migrated yet.
+func EmptyURL(t testing.TB) string {
+	t.Helper()
+	return create(t, need(t, "TEST_DATABASE_URL"), "template1")
+}
+
+func create(t testing.TB, admin, template string) string {
+	t.Helper()
 	name := "ctd_test_" + short(uuid.New())
 	exec(t, admin, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template))
-	t.Cleanup(func() { exec(t, admin, fmt.Sprintf("DROP DATABASE IF EXISTS %s WITH (FORCE)", name)) })
+	t.Cleanup(func() { drop(t, admin, name) })
 	return withDatabase(t, admin, name)
 }
 
@@ -90,13 +100,28 @@ func makeTemplate(t testing.TB, admin string) string {
 		return name
 	}
 	making := name + "_new"
-	exec(t, admin, "DROP DATABASE IF EXISTS "+making+" WITH (FORCE)")
+	drop(t, admin, making)
 	exec(t, admin, "CREATE DATABASE "+making)
 	if _, err := store.Migrate(context.Background(), withDatabase(t, admin, making)); err != nil {
 		t.Fatalf("migrating the template: %v", err)
 	}
 	exec(t, admin, fmt.Sprintf("ALTER DATABASE %s RENAME TO %s", making, name))
 	return name
+}
+
+// drop removes a database with whoever is in it. An autovacuum worker there is
+// the superuser's and may not be ended by us; it gives way to a drop that waits.
+func drop(t testing.TB, admin, name string) {
+	t.Helper()
+	db := connect(t, admin)
+	defer db.Close() //nolint:errcheck // the work is done or has failed already
+	var err error
+	for _, how := range []string{" WITH (FORCE)", "", " WITH (FORCE)", ""} {
+		if _, err = db.Exec("DROP DATABASE IF EXISTS " + name + how); err == nil {
+			return
+		}
+	}
+	t.Errorf("dropping %s: %v", name, err)
 }
 
 func migrationHash(t testing.TB) string {

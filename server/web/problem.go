@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 
 	"clicktodial/server/fault"
 )
@@ -124,11 +126,24 @@ func (k known) problem(lang string) *Problem {
 	return p
 }
 
-// errorHandler answers what did not come through Huma.
-func errorHandler(log *slog.Logger) fiber.ErrorHandler {
+// errorHandler answers what did not come through Huma, and what never reached a
+// handler because it could not be read.
+func errorHandler(o Options) fiber.ErrorHandler {
 	return func(c *fiber.Ctx, err error) error {
 		k := asFault(err)
-		logInternal(log, k, RequestID(c), err)
+		if RequestID(c) == "" { // Fiber gave up before our middleware
+			c.Locals(requestIDKey{}, uuid.NewString())
+			c.Set(fiber.HeaderXRequestID, RequestID(c))
+			setHeaders(c, o)
+			setCORS(c, extensionOrigins(o.ExtensionIDs))
+			if k.status >= http.StatusInternalServerError { // the client's line, not ours
+				k = known{malformed, http.StatusBadRequest}
+			}
+			if o.Observe != nil {
+				o.Observe("unread", k.status, 0)
+			}
+		}
+		logInternal(o.Log, k, RequestID(c), err)
 		return SendProblem(c, k.problem(Language(c.UserContext())))
 	}
 }
@@ -155,44 +170,41 @@ func logInternal(log *slog.Logger, k known, requestID string, err error) {
 	}
 }
 
-var humaLog *slog.Logger
-
-// SetLog gives the log to what Huma's error hooks, which are global, write.
-func SetLog(log *slog.Logger) { humaLog = log }
-
-// takeOverHuma replaces how Huma makes errors: its own echo what came in and
-// send an unknown error's text.
-func takeOverHuma() {
+// takeOverHuma replaces how Huma makes errors, which is global: its own echo what
+// came in and send an unknown error's text.
+var takeOverHuma = sync.OnceFunc(func() {
+	huma.ValidateStrictCasing = true // else "Number" passes for "number"
 	huma.NewError = func(status int, _ string, errs ...error) huma.StatusError {
-		return fromHuma("en", "", status, errs)
+		return fromHuma(context.Background(), status, errs)
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, _ string, errs ...error) huma.StatusError {
 		if ctx == nil {
-			return fromHuma("en", "", status, errs)
+			return fromHuma(context.Background(), status, errs)
 		}
-		requestID, _ := ctx.Context().Value(requestIDKey{}).(string)
-		p := fromHuma(Language(ctx.Context()), requestID, status, errs)
+		p := fromHuma(ctx.Context(), status, errs)
 		for name := range p.headers {
 			ctx.SetHeader(name, p.headers.Get(name))
 		}
 		return p
 	}
-}
+})
 
-func fromHuma(lang, requestID string, status int, errs []error) *Problem {
+func fromHuma(ctx context.Context, status int, errs []error) *Problem {
 	k := statusOnly(status)
 	if status >= http.StatusInternalServerError {
 		k = known{internal, http.StatusInternalServerError}
 	}
+	log, hasLog := ctx.Value(logKey{}).(*slog.Logger)
+	requestID, _ := ctx.Value(requestIDKey{}).(string)
 	for _, err := range errs {
 		if status >= http.StatusInternalServerError || isFault(err) {
 			k = asFault(err)
 		}
-		if humaLog != nil {
-			logInternal(humaLog, k, requestID, err)
+		if hasLog {
+			logInternal(log, k, requestID, err)
 		}
 	}
-	return k.problem(lang)
+	return k.problem(Language(ctx))
 }
 
 func isFault(err error) bool {

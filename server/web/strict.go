@@ -13,17 +13,28 @@ import (
 
 const jsonDepth = 8
 
-// strictJSON refuses a JSON body that two readers could read in two ways: members
-// that come twice, text after the end, broken UTF-8. The handlers' own decoder
-// would take the last one and go on.
-func strictJSON(c *fiber.Ctx) error {
-	if !strings.HasPrefix(c.Get(fiber.HeaderContentType), fiber.MIMEApplicationJSON) || len(c.Body()) == 0 {
-		return c.Next()
+// CheckBody refuses a body that two readers could read in two ways: packed, of
+// another type than JSON, with members that come twice, text after the end, broken
+// UTF-8. The decoder that comes after it would take the last member and go on.
+func CheckBody(contentType, encoding string, body func() io.Reader) error {
+	if encoding != "" { // not even unpacked: a small body may hold gigabytes
+		return fiber.ErrUnsupportedMediaType
 	}
-	if err := checkJSON(c.Body()); err != nil {
+	text, err := io.ReadAll(body())
+	if err != nil {
 		return malformed
 	}
-	return c.Next()
+	if len(text) == 0 {
+		return nil // whether there must be one is the operation's business
+	}
+	kind, _, _ := strings.Cut(contentType, ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), fiber.MIMEApplicationJSON) {
+		return fiber.ErrUnsupportedMediaType
+	}
+	if checkJSON(text) != nil {
+		return malformed
+	}
+	return nil
 }
 
 var errTwice = errors.New("a member comes twice")
@@ -48,6 +59,9 @@ func checkValue(d *json.Decoder, depth int) error {
 	if err != nil {
 		return err
 	}
+	if token == nil {
+		return errors.New("null") // no member of ours may be; Huma takes one for an absent member
+	}
 	delim, ok := token.(json.Delim)
 	if !ok {
 		return nil
@@ -63,8 +77,7 @@ func checkValue(d *json.Decoder, depth int) error {
 				return err
 			}
 			key, _ := name.(string)
-			// encoding/json matches names without regard to case.
-			if key = strings.ToLower(key); seen[key] {
+			if seen[key] {
 				return errTwice
 			}
 			seen[key] = true

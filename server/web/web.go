@@ -47,14 +47,12 @@ func New(o Options) *fiber.App {
 		ReadBufferSize:          headerLimit,
 		ReadTimeout:             readTimeout,
 		IdleTimeout:             idleTimeout,
-		ErrorHandler:            errorHandler(o.Log),
+		ErrorHandler:            errorHandler(o),
 		DisableStartupMessage:   true,
 		EnableTrustedProxyCheck: true,
-		TrustedProxies:          o.TrustedProxies,
-		ProxyHeader:             fiber.HeaderXForwardedFor,
-		EnableIPValidation:      true,
+		TrustedProxies:          o.TrustedProxies, // see Network
 	})
-	app.Use(observe(o), headers(o), rescue(o.Log), deadline, cors(o), strictJSON)
+	app.Use(observe(o), headers(o), rescue(o.Log), deadline(o.Log), cors(o))
 	return app
 }
 
@@ -102,18 +100,21 @@ func RequestID(c *fiber.Ctx) string {
 
 // headers are those of every answer. Pages loosen the policy for themselves.
 func headers(o Options) fiber.Handler {
-	secure := strings.HasPrefix(o.PublicURL, "https:")
 	return func(c *fiber.Ctx) error {
-		c.Set(fiber.HeaderCacheControl, "no-store")
-		c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-		c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-		c.Set(fiber.HeaderXFrameOptions, "DENY")
-		c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
-		c.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if secure {
-			c.Set(fiber.HeaderStrictTransportSecurity, "max-age=63072000")
-		}
+		setHeaders(c, o)
 		return c.Next()
+	}
+}
+
+func setHeaders(c *fiber.Ctx, o Options) {
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	c.Set(fiber.HeaderXFrameOptions, "DENY")
+	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
+	c.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if strings.HasPrefix(o.PublicURL, "https:") {
+		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=63072000")
 	}
 }
 
@@ -131,29 +132,26 @@ func rescue(log *slog.Logger) fiber.Handler {
 	}
 }
 
+type logKey struct{}
+
 // deadline bounds everything that a request waits for.
-func deadline(c *fiber.Ctx) error {
-	ctx, cancel := context.WithTimeout(c.UserContext(), requestDeadline)
-	defer cancel()
-	ctx = context.WithValue(ctx, langKey{}, languageOf(c.Get(fiber.HeaderAcceptLanguage)))
-	ctx = context.WithValue(ctx, requestIDKey{}, RequestID(c))
-	c.SetUserContext(ctx)
-	return c.Next()
+func deadline(log *slog.Logger) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx, cancel := context.WithTimeout(c.UserContext(), requestDeadline)
+		defer cancel()
+		ctx = context.WithValue(ctx, langKey{}, languageOf(c.Get(fiber.HeaderAcceptLanguage)))
+		ctx = context.WithValue(ctx, requestIDKey{}, RequestID(c))
+		ctx = context.WithValue(ctx, logKey{}, log)
+		c.SetUserContext(ctx)
+		return c.Next()
+	}
 }
 
 // cors answers the extension's origins and no others.
 func cors(o Options) fiber.Handler {
 	allowed := extensionOrigins(o.ExtensionIDs)
 	return func(c *fiber.Ctx) error {
-		origin := c.Get(fiber.HeaderOrigin)
-		if !allowed[origin] {
-			return c.Next()
-		}
-		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
-		c.Vary(fiber.HeaderOrigin)
-		c.Set("Cross-Origin-Resource-Policy", "cross-origin")
-		c.Set(fiber.HeaderAccessControlExposeHeaders, "X-Request-Id, Idempotency-Replayed, Retry-After")
-		if c.Method() != fiber.MethodOptions {
+		if !setCORS(c, allowed) || c.Method() != fiber.MethodOptions {
 			return c.Next()
 		}
 		c.Set(fiber.HeaderAccessControlAllowMethods, "GET, POST, PATCH, DELETE")
@@ -161,6 +159,18 @@ func cors(o Options) fiber.Handler {
 		c.Set(fiber.HeaderAccessControlMaxAge, "600")
 		return c.SendStatus(fiber.StatusNoContent)
 	}
+}
+
+func setCORS(c *fiber.Ctx, allowed map[string]bool) bool {
+	origin := c.Get(fiber.HeaderOrigin)
+	if !allowed[origin] {
+		return false
+	}
+	c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+	c.Vary(fiber.HeaderOrigin)
+	c.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	c.Set(fiber.HeaderAccessControlExposeHeaders, "X-Request-Id, Idempotency-Replayed, Retry-After")
+	return true
 }
 
 func extensionOrigins(ids []string) map[string]bool {

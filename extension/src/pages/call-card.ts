@@ -83,7 +83,6 @@ export function liveCard(call: Call, t: Translate, actions: CardActions): HTMLEl
     card.append(end);
   }
   card.dataset['call'] = call.id;
-  card.dataset['live'] = up ? '1' : '0';
   card.dataset['status'] = call.status;
   return card;
 }

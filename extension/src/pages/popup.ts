@@ -33,6 +33,7 @@ let history: Call[] = [];
 let next: string | null = null;
 let trouble: { code: string; sentence: string } | null = null;
 let heard = false;
+const toldEnded = new Set<string>(); // calls for whose end the history was loaded
 
 byId('settings', HTMLElement).addEventListener('click', () => void chrome.runtime.openOptionsPage());
 more.addEventListener('click', () => void loadHistory(next));
@@ -82,13 +83,13 @@ const cardActions = {
 function drawLive(): void {
   snapshot.calls = snapshot.calls.filter(notExpired);
   const key = JSON.stringify([snapshot.pending, snapshot.calls]);
-  const started = Math.max(0, ...[...live.querySelectorAll<HTMLElement>('[data-call]')].map((card) => Number(card.dataset['live'] ?? 0)));
   show(live, key, () => [
     ...(snapshot.pending === null ? [] : [pendingCard(snapshot.pending, t, cardActions)]),
     ...snapshot.calls.map((call) => liveCard(call, t, cardActions)),
   ]);
-  const ended = started > 0 && !snapshot.calls.some(isLiveCall);
-  if (ended || snapshot.calls.length > 0 && history.length === 0) void loadHistory(null);
+  const ended = snapshot.calls.filter((call) => !isLiveCall(call) && !toldEnded.has(call.id)); // some end before we see them live
+  for (const call of ended) toldEnded.add(call.id);
+  if (ended.length > 0) void loadHistory(null);
   tickClocks(live);
 }
 

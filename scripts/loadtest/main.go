@@ -1,0 +1,112 @@
+// Command loadtest measures the service and prints the performance table. It is
+// started by scripts/bench, which gives it a Postgres, a Redis and, where there
+// can be one, an Asterisk of its own.
+//
+// Each figure stands beside a yardstick that was measured in turn with it, in
+// the same run on the same machine: the ratio means something where the figure
+// alone does not. The server is the built program in a process of its own; the
+// load comes over real connections (client.go), the PBX is silent.go, the
+// practice exchange, or Asterisk behind a tap (tap.go).
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// setup is what scripts/bench says.
+type setup struct {
+	Server   string `env:"BENCH_SERVER,required"` // the built program
+	PGBench  string `env:"BENCH_PGBENCH,required"`
+	Database string `env:"DATABASE_URL,required"`
+	Admin    string `env:"BENCH_ADMIN_URL,required"` // the superuser's: seeds, truncates, counts
+	Redis    string `env:"REDIS_URL,required"`
+	Lab      string `env:"BENCH_LAB"`   // lab.json of scripts/asterisk; "" when there is none
+	NoLab    string `env:"BENCH_NOLAB"` // why there is none
+	Dir      string `env:"BENCH_DIR,required"`
+	Quick    bool   `env:"BENCH_QUICK"`
+}
+
+// plan is how long and how often.
+type plan struct {
+	rounds  int
+	load    time.Duration // one run of pgbench, of accepted calls, of practice calls
+	warm    time.Duration
+	paced   time.Duration // one run against Asterisk
+	tenants int
+	people  int // each may have two calls up at once, so twice as many calls a run
+	sockets int // users of one run against Asterisk, each with a WebSocket
+}
+
+func (s setup) plan() plan {
+	if s.Quick {
+		return plan{rounds: 1, load: time.Second, warm: 300 * time.Millisecond, paced: 3 * time.Second, tenants: 50, people: 5_000, sockets: 50}
+	}
+	return plan{rounds: 7, load: 3 * time.Second, warm: time.Second, paced: 6 * time.Second, tenants: 100, people: 15_000, sockets: 50}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "loadtest:", err)
+		os.Exit(1) //nolint:gocritic // stop() only undoes the signals
+	}
+}
+
+func run(ctx context.Context) error {
+	var s setup
+	if err := env.Parse(&s); err != nil {
+		return err
+	}
+	b := &bench{setup: s, plan: s.plan()}
+	defer b.close()
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	if err := b.throughput(ctx); err != nil {
+		return err
+	}
+	if err := b.latency(ctx); err != nil {
+		return err
+	}
+	return b.print(ctx, os.Stdout)
+}
+
+// bench is one run of everything.
+type bench struct {
+	setup
+	plan
+	data    *database
+	results []result
+	notes   []string // what the table alone would not say
+}
+
+func (b *bench) close() {
+	if b.data != nil {
+		b.data.close()
+	}
+}
+
+func (b *bench) prepare(ctx context.Context) (err error) {
+	progress("migrating and filling the database")
+	if err := b.migrate(ctx); err != nil {
+		return err
+	}
+	b.data, err = openDatabase(ctx, b.Admin)
+	if err != nil {
+		return err
+	}
+	return b.data.seed(ctx, b.tenants, b.people)
+}
+
+// progress is for who waits; the table alone goes to standard output.
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
+}

@@ -1,0 +1,185 @@
+package api_test
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
+
+	"clicktodial/models"
+	"clicktodial/server/audit"
+	"clicktodial/server/auth"
+	"clicktodial/server/store"
+)
+
+// route says what a route wants. Each operation of the document must have one.
+type route struct {
+	scope  string // "" when anybody may
+	body   any
+	key    bool
+	status int  // for who may
+	onCall bool // its {id} is a call
+}
+
+var routes = map[string]route{
+	"POST /v1/calls":          {scope: auth.ScopeCreate, body: map[string]any{"number": number}, key: true, status: 201},
+	"GET /v1/calls/{id}":      {scope: auth.ScopeRead, status: 200, onCall: true},
+	"DELETE /v1/calls/{id}":   {scope: auth.ScopeDelete, status: 409, onCall: true}, // it has ended
+	"GET /v1/history":         {scope: auth.ScopeRead, status: 200},
+	"POST /v1/history/search": {scope: auth.ScopeRead, body: map[string]any{"q": "jan"}, status: 200},
+	"PATCH /v1/history/{id}":  {scope: auth.ScopeDelete, body: map[string]any{"name": "Piet"}, status: 200, onCall: true},
+	"DELETE /v1/history/{id}": {scope: auth.ScopeDelete, status: 204, onCall: true},
+	"DELETE /v1/history":      {scope: auth.ScopeDelete, status: 204},
+	"GET /v1/me":              {scope: auth.ScopeRead, status: 200},
+	"POST /v1/numbers/check":  {scope: auth.ScopeCreate, body: map[string]any{"number": number}, status: 200},
+	"GET /healthz":            {status: 200},
+	"GET /readyz":             {status: 200},
+}
+
+// outside of the document: the socket and the RFC 6749 endpoints.
+var undescribed = []string{"GET /v1/events", "POST /oauth/token", "POST /oauth/revoke",
+	"GET /openapi.json", "GET /openapi.yaml", "GET /openapi-3.0.json", "GET /openapi-3.0.yaml"}
+
+func TestEveryRouteIsInTheTable(t *testing.T) {
+	t.Parallel()
+	r, _ := up(t, options{deaf: true})
+	described := map[string]bool{}
+	for path, item := range r.huma.OpenAPI().Paths {
+		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PATCH": item.Patch, "DELETE": item.Delete, "PUT": item.Put} {
+			if name := method + " " + path; op != nil {
+				described[name] = true
+				if _, ok := routes[name]; !ok {
+					t.Errorf("%s has no row in this test", name)
+				}
+			}
+		}
+	}
+	for name := range routes {
+		if !described[name] {
+			t.Errorf("%s is not described", name)
+		}
+	}
+	for _, fr := range r.app.GetRoutes(true) {
+		path := strings.ReplaceAll(fr.Path, ":id", "{id}")
+		if name := fr.Method + " " + path; fr.Method != http.MethodHead && !described[name] && !slices.Contains(undescribed, name) {
+			t.Errorf("the app answers %s, which is not described", name)
+		}
+	}
+}
+
+// ask makes the request of a route.
+func (rt route) ask(name, id, token string) ask {
+	method, path, _ := strings.Cut(name, " ")
+	a := ask{method: method, path: strings.ReplaceAll(path, "{id}", id), token: token, body: rt.body}
+	if rt.key {
+		a.key = uuid.NewString()
+	}
+	return a
+}
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	r, anna := up(t, options{})
+	colleague := r.colleague(t, anna, "bert@example.test")
+	stranger := r.person(t, "carl@other.test")
+	tokens := map[string]string{
+		"nobody": "", "garbage": "garbage", "noise of the right shape": "c2da_" + strings.Repeat("a", 49),
+		"the refresh token": anna.Refresh,
+	}
+	withOwn := func(name string) person {
+		p := r.person(t, strings.ReplaceAll(name, " ", "-")+"@example.test")
+		tokens[name] = p.Access
+		return p
+	}
+	revoked := withOwn("revoked")
+	_, err := r.db.Revoke(t.Context(), store.Which{User: revoked.user.ID}, "operator", "test", time.Now(), audit.Entry(audit.Operator, "sign-in-revoke", audit.Subject{}, ""))
+	check(t, err)
+	disabled := withOwn("disabled user")
+	r.sql(t, "ctd_operator", "UPDATE users SET disabled_at = now() WHERE id = $1", disabled.user.ID)
+	ended := withOwn("ended tenant")
+	r.sql(t, "ctd_operator", "UPDATE tenants SET status = 'ended', ended_at = now() WHERE id = $1", ended.tenant.ID)
+	old := withOwn("expired")
+	r.sql(t, "ctd_auth", "UPDATE tokens SET expires_at = now() - interval '1 ms' WHERE tenant_id = $1", old.tenant.ID)
+	oldGrant := withOwn("expired sign in")
+	r.sql(t, "ctd_auth", "UPDATE grants SET expires_at = now() - interval '1 ms' WHERE tenant_id = $1", oldGrant.tenant.ID)
+	narrow := map[string]person{}
+	for _, scope := range []string{auth.ScopeCreate, auth.ScopeRead, auth.ScopeDelete} {
+		p := r.colleague(t, anna, strings.ReplaceAll(scope, ":", "-")+"@example.test")
+		var others []string
+		for _, s := range []string{auth.ScopeCreate, auth.ScopeRead, auth.ScopeDelete} {
+			if s != scope {
+				others = append(others, s)
+			}
+		}
+		r.sql(t, "ctd_auth", "UPDATE grants SET scopes = $1 WHERE user_id = $2", strings.Join(others, " "), p.user.ID)
+		narrow[scope] = p
+	}
+	support := models.User{ID: uuid.New(), Email: "help@provider.test", Role: models.RoleSupport, CreatedAt: time.Now()}
+	check(t, r.db.CreateUser(t.Context(), support, entry))
+	staff := r.signIn(t, support.Email)
+
+	for _, name := range slices.Sorted(maps.Keys(routes)) {
+		rt := routes[name]
+		t.Run(name, func(t *testing.T) {
+			mine := r.past(t, anna, number, "Jan Jansen", time.Now().Add(-time.Hour))
+			if rt.scope == "" {
+				r.do(rt.ask(name, "", "")).ok(t, rt.status)
+				return
+			}
+			for who, token := range tokens {
+				got := r.do(rt.ask(name, mine.String(), token))
+				got.problem(t, 401, "unauthorized")
+				if h := got.header.Values("WWW-Authenticate"); len(h) != 1 || h[0] != "Bearer" {
+					t.Errorf("%s: WWW-Authenticate %q", who, h)
+				}
+			}
+			basic := rt.ask(name, mine.String(), "")
+			basic.header = map[string]string{"Authorization": "Basic " + anna.Access}
+			r.do(basic).problem(t, 401, "unauthorized")
+			r.do(rt.ask(name, mine.String(), narrow[rt.scope].Access)).problem(t, 403, "forbidden")
+			r.do(rt.ask(name, mine.String(), staff.Access)).problem(t, 403, "forbidden")
+			if rt.onCall {
+				r.do(rt.ask(name, mine.String(), colleague.Access)).problem(t, 404, "not-found")
+				r.do(rt.ask(name, mine.String(), stranger.Access)).problem(t, 404, "not-found")
+				r.do(rt.ask(name, uuid.NewString(), anna.Access)).problem(t, 404, "not-found")
+				if got := r.do(ask{method: "GET", path: "/v1/calls/" + mine.String(), token: anna.Access}).ok(t, 200); !strings.Contains(string(got.body), "Jan Jansen") {
+					t.Errorf("a stranger changed it: %s", got.body)
+				}
+			}
+			got := r.do(rt.ask(name, mine.String(), anna.Access))
+			if got.status != rt.status {
+				t.Errorf("status %d, want %d: %s", got.status, rt.status, got.body)
+			}
+		})
+	}
+	if n := r.count(t, "ctd_follow", "calls WHERE tenant_id = '"+stranger.tenant.ID.String()+"'"); n != 0 {
+		t.Errorf("the stranger has %d calls", n)
+	}
+	for _, token := range tokens {
+		r.silent(t, token)
+	}
+}
+
+// A page must not do for its reader what another tab did: nobody else's calls, and
+// none whose time has come.
+func TestRecordEndsForEverybody(t *testing.T) {
+	t.Parallel()
+	r, anna := up(t, options{})
+	id := r.past(t, anna, number, "Jan", time.Now().Add(-90*24*time.Hour+1500*time.Millisecond))
+	path := "/v1/calls/" + id.String()
+	r.do(ask{method: "GET", path: path, token: anna.Access}).ok(t, 200)
+	eventually(t, "it is gone", func() bool {
+		return r.do(ask{method: "GET", path: path, token: anna.Access}).status == 404
+	})
+	for _, name := range []string{"GET /v1/calls/{id}", "DELETE /v1/calls/{id}", "PATCH /v1/history/{id}", "DELETE /v1/history/{id}"} {
+		r.do(routes[name].ask(name, id.String(), anna.Access)).problem(t, 404, "not-found")
+	}
+	if got := r.do(ask{method: "GET", path: "/v1/history", token: anna.Access}).ok(t, 200); strings.Contains(string(got.body), id.String()) {
+		t.Errorf("the history shows it: %s", got.body)
+	}
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"net/mail"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"clicktodial/server/phone"
+)
+
+var regionForm = regexp.MustCompile(`^[A-Z]{2}$`)
+
+func readRegion(region, otherwise string) (string, error) {
+	if region == "" {
+		region = otherwise
+	}
+	region = strings.ToUpper(region)
+	if !regionForm.MatchString(region) {
+		return "", &usageError{"--region is two letters (ISO 3166)"}
+	}
+	return region, nil
+}
+
+func readEmail(email string) (string, error) {
+	addr, err := mail.ParseAddress(email)
+	if err != nil || addr.Name != "" || addr.Address != email || len(email) > 254 {
+		return "", &usageError{"that is no e-mail address"}
+	}
+	return strings.ToLower(email), nil
+}
+
+// readLine reads what people will read: one line of 1 to limit characters.
+func readLine(flag, text string, limit int) error {
+	n := utf8.RuneCountInString(text)
+	if n < 1 || n > limit || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return &usageError{fmt.Sprintf("%s is 1 to %d printable characters", flag, limit)}
+	}
+	return nil
+}
+
+// readReveal reads the reason for which a number is printed whole; "" does not ask.
+func readReveal(reason string) error {
+	if reason == "" {
+		return nil
+	}
+	return readLine("--reveal", reason, maxReason)
+}
+
+// maxReason is what the audit takes.
+const maxReason = 200
+
+func readID(id string) (uuid.UUID, error) {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
+		return uuid.Nil, &usageError{"that is no id"}
+	}
+	return parsed, nil
+}
+
+func readCallerIDs(raw []string, region string) ([]string, error) {
+	ids := []string{}
+	for _, text := range raw {
+		if text == "" {
+			continue
+		}
+		n, err := readCallerID(text, region)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, n.E164())
+	}
+	return ids, nil
+}
+
+func readCallerID(text, region string) (phone.Number, error) {
+	n, err := phone.Parse(text, region)
+	if err == nil && (n.E164() == "" || n.Reveal() != n.E164()) {
+		err = &usageError{"a caller id is a whole telephone number"}
+	}
+	return n, err
+}
