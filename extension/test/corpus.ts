@@ -20,7 +20,7 @@ export const mustMatch: Match[] = [
   { region: 'NL', text: '0113 - 21 22 23', numbers: ['+31113212223'] },
   { region: 'NL', text: '020\u00a0123\u00a04567', numbers: ['+31201234567'] },
   { region: 'NL', text: '+31\u202f20\u202f123\u202f4567', numbers: ['+31201234567'] },
-  { region: 'NL', text: 'kantoor 010 1234567 tst 12', numbers: ['+31101234567'] },
+  { region: 'NL', text: 'kantoor 010 1234567 tst 12', numbers: ['+31101234567;ext=12'] },
   { region: 'NL', text: 'Tel.: 030-1234567 / 06-87654321', numbers: ['+31301234567', '+31687654321'] },
   { region: 'NL', text: 'Fax 0318 123 456, tel 0318 123 457', numbers: ['+31318123456', '+31318123457'] },
   { region: 'NL', text: 'Bel ons in België: +32 9 223 45 67', numbers: ['+3292234567'] },

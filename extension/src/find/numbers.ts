@@ -83,6 +83,9 @@ const otherThing = new RegExp(
     String.raw`[-\s]*(?:nummer|number|nr|no|num|code|id)?\s*[.:#=]*\s*$`, 'i');
 const phoneWord = /(?:\b(?:tel(?:e(?:f|ph)o[on]n?\w*)?|phone|fax|mobi(?:el|le)|mob|gsm|cell|handy|bel(?:len)?|call|ruf\w*|anruf\w*|fon|durchwahl|contact|whatsapp|t|m|f|p)\b[.:]?|[☎✆📞📱])[^\d]{0,12}$/i;
 
+// Extensions in words that the library does not know.
+const extensionWord = /^,?\s{1,3}(?:tst|toestel|durchwahl|dw|poste)\.?\s{0,2}(\d{1,6})(?!\d)/i;
+
 function accept(text: string, offset: number, hit: NumberFound, region: CountryCode): Found | null {
   const start = offset + hit.startsAt;
   const end = offset + hit.endsAt;
@@ -107,9 +110,11 @@ function accept(text: string, offset: number, hit: NumberFound, region: CountryC
   }
   if (/^\d{1,3}(?:[.,]\d{3})+$/.test(raw)) return null; // 100.000.000
   if (/^\d+\.\d+$/.test(raw) && !named) return null; // a decimal fraction
+  const inWords = hit.number.ext === undefined ? extensionWord.exec(text.slice(end, end + 24)) : null;
+  const ext = hit.number.ext ?? inWords?.[1];
   return {
-    start, end,
-    number: hit.number.number + (hit.number.ext === undefined ? '' : `;ext=${hit.number.ext}`),
+    start, end: end + (inWords?.[0].length ?? 0),
+    number: hit.number.number + (ext === undefined ? '' : `;ext=${ext}`),
     display: hit.number.formatInternational(),
   };
 }

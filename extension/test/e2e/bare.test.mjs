@@ -1,0 +1,3 @@
+import { playAll } from './styles.mjs';
+
+playAll('bare');
