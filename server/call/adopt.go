@@ -60,6 +60,7 @@ func (s *Service) beat(ctx context.Context) {
 // adoptOrphans takes over the calls of dead replicas, whose PBX answers us.
 func (s *Service) adoptOrphans(ctx context.Context) {
 	for {
+		s.obeyHangUps(ctx)
 		if s.pulse.mayJudge(time.Now(), s.timing.deadAfter) {
 			s.lookForOrphans(ctx)
 		}

@@ -38,7 +38,12 @@ func (s *Service) HangUp(ctx context.Context, caller Caller, id uuid.UUID) error
 // mean that the PBX has not been told of it yet, so it is asked again for a while;
 // and a line that is down may come back. A channel that the PBX does not know for
 // goneAfter, when nobody may send it any more, is gone, and its end was missed.
+// One task a call and replica does it.
 func (s *Service) hangUpUntilGone(ctx context.Context, line pbx.Adapter, call models.FollowedCall) {
+	if !s.beginHangUp(call.ChannelID) {
+		return
+	}
+	defer s.endHangUp(call.ChannelID)
 	var missing time.Duration
 	channel := call.ChannelID
 	for {
@@ -58,6 +63,34 @@ func (s *Service) hangUpUntilGone(ctx context.Context, line pbx.Adapter, call mo
 		if missing >= s.timing.goneAfter && s.sendable(call.CreatedAt) <= 0 {
 			s.handle(ctx, pbx.Event{ChannelID: channel, Kind: pbx.Ended, End: pbx.End{Kind: pbx.EndLost}, At: s.Now()})
 			return
+		}
+	}
+}
+
+func (s *Service) beginHangUp(channel string) (first bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first = !s.hanging[channel]
+	s.hanging[channel] = true
+	return first
+}
+
+func (s *Service) endHangUp(channel string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.hanging, channel)
+}
+
+// obeyHangUps ends calls that we follow and that another replica was asked to
+// end, should it have died over it.
+func (s *Service) obeyHangUps(ctx context.Context) {
+	calls, err := s.DB.HangUpsAsked(ctx, s.Replica)
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("no look for hang-ups", "error", err)
+	}
+	for _, call := range calls {
+		if line, err := s.Lines.line(ctx, idOf(call.PBXID)); err == nil {
+			s.background(func(ctx context.Context) { s.hangUpUntilGone(ctx, line, call) })
 		}
 	}
 }

@@ -266,3 +266,19 @@ func TestHangUpNotedMeanwhile(t *testing.T) {
 		t.Errorf("ends %q", ends(got))
 	}
 }
+
+// Another replica was asked to end the call, noted it, and died: the one that
+// follows the call ends it.
+func TestHangUpAskedOfADeadReplica(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := b.start(t, b.practicePBX(t, "practice://?ring=10ms&talk=1h"))
+	call := b.dial(t, s.Service, click(t, "020 123 4567"))
+	b.awaitStatus(t, call.ID, models.Connected)
+	if _, err := b.db.AskHangUp(t.Context(), b.tenant.ID, b.user.ID, call.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := ends(b.awaitEnd(t, call.ID)); got != "disconnected hangUp hung-up" {
+		t.Errorf("ended as %s", got)
+	}
+}

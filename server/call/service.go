@@ -52,6 +52,7 @@ type Service struct {
 
 	mu      sync.Mutex
 	tracked map[string]models.FollowedCall // by channel id: the calls this replica follows
+	hanging map[string]bool                // by channel id: those whose end we are asking for
 	stopped bool                           // nothing new may begin in the background
 	stop    context.CancelFunc
 	ctx     context.Context // ends with Run; bounds the work in the background
@@ -84,7 +85,7 @@ func New(parts Parts) (*Service, error) {
 		return nil, errors.New("a call service needs a database, PBX lines, a policy check, a clock and a log")
 	}
 	s := &Service{
-		Parts: parts, Replica: uuid.Must(uuid.NewV7()), timing: usual, tracked: map[string]models.FollowedCall{},
+		Parts: parts, Replica: uuid.Must(uuid.NewV7()), timing: usual, tracked: map[string]models.FollowedCall{}, hanging: map[string]bool{},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	for i := range s.shards {

@@ -156,6 +156,15 @@ func (d *DB) Orphans(ctx context.Context, deadAfter time.Duration) (calls []mode
 	return calls, err
 }
 
+// HangUpsAsked gives the calls of the replica that ring or talk and that someone
+// wants ended; before that, whoever has them taken by the PBX sees to it.
+func (d *DB) HangUpsAsked(ctx context.Context, replica uuid.UUID) (calls []models.FollowedCall, err error) {
+	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
+		return tx.Where("replica_id = ? AND ended_at IS NULL AND rank > 0 AND hang_up_why IS NOT NULL", replica).Limit(1000).Find(&calls).Error
+	})
+	return calls, err
+}
+
 // Claim makes a living call the replica's own, unless another was quicker.
 func (d *DB) Claim(ctx context.Context, id, from, to uuid.UUID) (ours bool, err error) {
 	err = d.as(ctx, roleFollow, uuid.Nil, func(tx *gorm.DB) error {
