@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
 	"clicktodial/server/api"
@@ -225,4 +227,24 @@ func TestRequestsNeverMix(t *testing.T) {
 		})
 	}
 	work.Wait()
+}
+
+func TestStringsOutliveTheirRequest(t *testing.T) {
+	t.Parallel()
+	var kept []string // requests come one after another
+	r, _ := up(t, options{deaf: true, more: func(app *fiber.App) {
+		app.Get("/keep/:value", func(c *fiber.Ctx) error {
+			kept = append(kept, c.Params("value"), c.Get("X-Value"))
+			return nil
+		})
+	}})
+	var sent []string
+	for i := range 20 {
+		value := strings.Repeat(string(rune('a'+i)), 8)
+		sent = append(sent, value, value)
+		r.do(ask{method: "GET", path: "/keep/" + value, header: map[string]string{"X-Value": value}}).ok(t, 200)
+	}
+	if !slices.Equal(kept, sent) {
+		t.Errorf("kept %q", kept)
+	}
 }

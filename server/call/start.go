@@ -121,7 +121,7 @@ func (s *Service) precheck(ctx context.Context, caller Caller, click Click, n *s
 // Refuse notes a refused click for support, and passes the refusal on.
 func (s *Service) Refuse(ctx context.Context, caller Caller, err error) error {
 	f, ok := fault.Of(err)
-	if !ok || (f.Kind != fault.Refused && f.Kind != fault.TooMany) {
+	if !ok || (f.Kind != fault.Refused && f.Kind != fault.TooMany && f.Code != "pbx-unavailable") {
 		return err
 	}
 	row := models.Refusal{

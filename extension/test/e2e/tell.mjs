@@ -49,11 +49,17 @@ function checkStream(statuses, story) {
   inOrder(steps, story.statuses, ['initiating', ...(story.brief ?? [])], 'the live stream');
 }
 
+/** Whose number it is, as the demo page says beside it. */
+const names = {
+  '0201234567': 'Bakery De Korst', '0201231111': 'Garage Van Dijk', '0201230000': 'Mrs Jansen', '0201234444': 'Nobody',
+  '0201236666': 'Talkative friend', '0201239999': 'Wrong number',
+};
+
 function checkPopup(shown, story) {
   inOrder(shown.map((one) => one.status), story.statuses, ['initiating', ...(story.brief ?? [])], 'the popup');
   for (const card of shown) {
     assert.equal(card.headline, headlines[card.status] ?? story.sentence);
-    assert.equal(card.party, `+31 ${story.national.slice(1, 3)} ${story.national.slice(3, 6)} ${story.national.slice(6)}`);
+    assert.equal(card.party, `${names[story.national]} · +31 ${story.national.slice(1, 3)} ${story.national.slice(3, 6)} ${story.national.slice(6)}`);
     assert.deepEqual(card.legs, legs[card.status], `legs of ${card.status}`);
   }
 }
@@ -78,13 +84,16 @@ async function checkHistory({ api, person, phones }, { before, ended, story }) {
   assert.equal(older.length, before);
   assert.deepEqual((await api.ask('GET', `/v1/calls/${ended.id}`)).body, ended);
   assert.equal(ended.number, `+31${story.national.slice(1)}`);
+  assert.equal(ended.name, names[story.national]);
   assert.equal(ended.device.label, phones.get(story.name).label);
   const row = await person.newestRow(before + 1);
-  assert.equal(row.who, ended.display);
-  assert.equal(row.again, `Call ${ended.display} again`);
+  assert.equal(row.who, ended.name);
+  assert.equal(row.again, `Call ${ended.name} again`);
   const how = story.reached === 'both' ? `00:0${ended.durationSeconds}` : story.sentence;
-  assert.match(row.detail, /^\d{1,2}:\d{2}( [AP]M)? · /);
-  assert.equal(row.detail.split(' · ').at(-1), how);
+  const [number, at, ...rest] = row.detail.split(' · ');
+  assert.equal(number, ended.display);
+  assert.match(at, /^\d{1,2}:\d{2}( [AP]M)?$/);
+  assert.deepEqual(rest, [how]);
 }
 
 async function checkAsterisk({ style, watcher }, { channel, story }) {
