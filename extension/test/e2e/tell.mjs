@@ -27,7 +27,8 @@ export async function tell(story, scene) {
 
   const { call: ended } = await live.next((one) => one.call?.id === id && one.call.endedAt !== null, 'the call to end', { from, ms: 30_000 });
   assert.deepEqual({ status: ended.status, reason: ended.reason, diagnosis: ended.diagnosis },
-    { status: 'disconnected', reason: story.reason, diagnosis: { code: story.diagnosis, sentence: story.sentence } });
+    { status: 'disconnected', reason: story.reason, diagnosis: { code: story.diagnosis, sentence: story.sentence } },
+    `it ended as ${ended.diagnosis?.code}, after:\n${storyOf(watcher, channel)}`);
   checkTimes(ended, story, clicked);
   checkStream(live.all((one) => one.call?.id === id).map((one) => one.call.status), story);
   checkPopup(await person.showed(id, 'disconnected'), story);
@@ -35,6 +36,13 @@ export async function tell(story, scene) {
   await checkAsterisk(scene, { channel, story });
   checkCarrier(scene, { story, phone });
   return { ended, channel };
+}
+
+/** What Asterisk said of a call, for a failure's message: channels and causes, without numbers. */
+function storyOf(watcher, channel) {
+  return watcher.events.all((one) => one.Linkedid === channel || one.Uniqueid === channel || one.DestLinkedid === channel)
+    .map((one) => ['Event', 'Channel', 'DestChannel', 'ChannelStateDesc', 'Cause', 'Reason'].flatMap((key) => one[key] ?? []).join(' '))
+    .join('\n');
 }
 
 /** All of `wanted` in this order; those that pass in a moment may be missing. */
