@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -18,7 +19,8 @@ import (
 func TestKilledBetweenSteps(t *testing.T) {
 	t.Parallel()
 	never := func([]byte) bool { return true }
-	inserted := []byte(`INSERT INTO "calls"`)
+	inserted, committed := []byte(`insert into "calls"`), []byte("COMMIT\x00")
+	var written atomic.Bool // the row of the call that is committed while nobody hears of it
 	for _, step := range []struct {
 		name string
 		// dies says when the server dies, by what passes on its lines: to and from
@@ -30,7 +32,21 @@ func TestKilledBetweenSteps(t *testing.T) {
 	}{
 		{
 			name: "before the commit", again: http.StatusCreated,
-			toDB: func(seen []byte) bool { return bytes.Contains(after(seen, inserted), []byte("commit")) },
+			toDB: func(seen []byte) bool {
+				return bytes.Contains(after(bytes.ToLower(seen), inserted), []byte("commit"))
+			},
+		},
+		{
+			name: "committed, and not told so", again: http.StatusOK, diagnosis: "lost-track",
+			toDB: func(seen []byte) bool {
+				if bytes.Contains(bytes.ToLower(seen), inserted) {
+					written.Store(true)
+				}
+				return false
+			},
+			fromDB: func(seen []byte) bool {
+				return written.Load() && bytes.Contains(seen[max(0, len(seen)-64):], committed)
+			},
 		},
 		{
 			name: "committed, the PBX not told", again: http.StatusOK, diagnosis: "lost-track",
