@@ -17,8 +17,9 @@ import (
 
 const grantPairing = "urn:clicktodial:pairing-code"
 
-// A network that fails this often in a minute waits: a pairing code has 37 bits.
-const failuresPerMinute = 20
+// A network that fails this often in a minute waits. A pairing code has 38 bits and
+// five minutes: 500 guesses; and a whole company can sit behind one address.
+const failuresPerMinute = 100
 
 // tokenAnswer is RFC 6749 5.1.
 type tokenAnswer struct {

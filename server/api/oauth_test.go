@@ -179,7 +179,7 @@ func TestFailuresArePaced(t *testing.T) {
 	from := func(address string, form url.Values) answer {
 		return r.do(ask{method: "POST", path: "/oauth/token", kind: "application/x-www-form-urlencoded", body: form.Encode(), header: map[string]string{"X-Forwarded-For": address}})
 	}
-	for i := range 20 {
+	for i := range 100 {
 		// What a client writes before its address is its own invention.
 		if got := from("10.0.0."+string(rune('0'+i%10))+", 203.0.113.7", pairForm("BCDFGHJK")); got.status != 400 {
 			t.Fatalf("failure %d: %d", i, got.status)
