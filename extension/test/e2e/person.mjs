@@ -54,10 +54,14 @@ class Person {
   async choosePhone(deviceId) {
     await this.popup.bringToFront();
     await this.popup.selectOption('#device', deviceId);
-    await this.popup.waitForFunction(async (wanted) => {
+    // Asked from here: waitForFunction takes the promise of an async function for its answer.
+    const chosen = () => this.popup.evaluate(async () => {
       const { settings } = await chrome.storage.local.get('settings');
-      return (settings.deviceId ?? document.querySelector('#device').options[0].value) === wanted; // null: the first
-    }, deviceId);
+      return settings.deviceId ?? document.querySelector('#device').options[0].value; // null: the first
+    });
+    for (const deadline = Date.now() + 5000; await chosen() !== deviceId;) {
+      if (Date.now() > deadline) throw new Error('the popup does not keep the chosen phone');
+    }
   }
 
   /** Points at a number, presses the button beside it, then looks at the popup. */
