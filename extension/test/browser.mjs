@@ -80,10 +80,17 @@ export async function findEverywhere(browser, { leaveTel = false, excluded = '',
   await page.setChecked('#leave-tel', leaveTel);
   await page.fill('#excluded', excluded);
   await page.selectOption('#language', language);
-  const saved = page.waitForFunction(async () => (await chrome.scripting.getRegisteredContentScripts()).length === 1);
+  const saved = Promise.race([
+    page.waitForFunction(() => document.querySelector('#choices-said').textContent !== ''),
+    page.waitForEvent('framenavigated'), // another language: the page is made anew
+  ]);
   await page.click('#save');
   await saved;
-  await page.waitForTimeout(100);
+  // Asked from here: waitForFunction takes the promise of an async function for its answer.
+  const registered = () => page.evaluate(async () => (await chrome.scripting.getRegisteredContentScripts()).length).catch(() => 0); // while it is
+  for (const deadline = Date.now() + 10_000; await registered() !== 1;) {
+    if (Date.now() > deadline) throw new Error('the script is not registered for pages');
+  }
   await page.close();
 }
 
