@@ -246,7 +246,7 @@ test('an access token that is refused is renewed, one renewal for many requests'
   await popup.close();
 });
 
-test('the worker stopped in the middle of a call finds it again', limit, async () => {
+test('the worker stopped in the middle of a call finds it again', { timeout: 90_000 }, async () => {
   const popup = await openPopup(browser);
   await popup.waitForSelector('#device-row:not([hidden])');
   await popup.fill('#number', '0201234567');
@@ -255,7 +255,7 @@ test('the worker stopped in the middle of a call finds it again', limit, async (
   const { id } = server.lastCall();
   await stopWorker(browser, popup);
   server.step(id, { status: 'connected', connectedAt: new Date().toISOString() });
-  await waitForStatus(popup, 'connected');
+  await waitForStatus(popup, 'connected', 45_000); // what fails at first is tried again by an alarm, each 30 s
   await endAll();
   await waitForStatus(popup, 'disconnected');
   await popup.close();
