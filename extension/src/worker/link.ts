@@ -10,6 +10,7 @@ import { access, authorized, forget } from './session.ts';
 
 export const linkAlarm = 'link';
 const silenceMs = 45_000; // two pings missed
+const greetingMs = 5_000; // from the beginning of the handshake to the server's ready
 const helloAgainMs = 60_000; // before the token's end
 
 let socket: WebSocket | null = null;
@@ -81,9 +82,10 @@ async function open(): Promise<void> {
 function connect(token: { server: string; token: string; expiresAt: number }): void {
   const fresh = new WebSocket(`${token.server.replace(/^http/, 'ws')}/v1/events`);
   socket = fresh;
+  // A handshake that hangs says nothing at all, and while it stands no other is tried.
+  giveUpAfter(fresh, greetingMs);
   fresh.addEventListener('open', () => {
     fresh.send(hello(token.token));
-    heard(fresh);
     scheduleHello(fresh, token.expiresAt);
   });
   fresh.addEventListener('message', (event) => {
@@ -117,15 +119,15 @@ function scheduleHello(on: WebSocket, expiresAt: number): void {
   }, Math.max(5_000, Math.min(expiresAt - Date.now() - helloAgainMs, 2 ** 30)));
 }
 
-function heard(on: WebSocket): void {
+function giveUpAfter(on: WebSocket, ms: number): void {
   clearTimeout(silence);
   silence = setTimeout(() => {
     if (socket === on) on.close(4000);
-  }, silenceMs);
+  }, ms);
 }
 
 function receive(on: WebSocket, token: string, data: unknown): void {
-  heard(on);
+  giveUpAfter(on, silenceMs);
   const message = understand(data);
   if (message === null) return;
   switch (message.type) {
