@@ -17,6 +17,7 @@ export async function startFakeServer() {
     history: [],
     sockets: new Set(),
     events: 0,
+    deafUpgrades: 0, // so many of the next handshakes get no answer
     nextProblems: [], // {status, code, …}: answers to the next POST /v1/calls
     drops: 0, // how many of the next POST /v1/calls lose their answer on the way
     devices: [
@@ -138,6 +139,12 @@ export async function startFakeServer() {
   }
 
   function upgrade(request, socket) {
+    if (state.deafUpgrades > 0) {
+      state.deafUpgrades -= 1;
+      state.sockets.add(socket);
+      socket.on('error', () => undefined);
+      return;
+    }
     const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
     state.sockets.add(socket);

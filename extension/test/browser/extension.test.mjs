@@ -236,6 +236,17 @@ test('a socket that breaks is opened again, and says where it was', limit, async
   await popup.close();
 });
 
+test('a link whose handshake hangs is given up, and made anew', limit, async () => {
+  const popup = await openPopup(browser);
+  await popup.waitForSelector('#device-row:not([hidden])');
+  const hellos = server.state.hellos.length;
+  server.state.deafUpgrades = 1;
+  server.dropSockets();
+  await until(() => server.state.deafUpgrades === 0);
+  await until(() => server.state.hellos.length > hellos, 15_000); // 5 s, and up to 3 s before the next try
+  await popup.close();
+});
+
 test('an access token that is refused is renewed, one renewal for many requests', limit, async () => {
   const popup = await openPopup(browser);
   await popup.waitForSelector('#history .row');
