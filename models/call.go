@@ -135,3 +135,27 @@ type Replica struct {
 	StartedAt time.Time
 	BeatAt    time.Time
 }
+
+// MaskedCall is what support may know of a living call: never its number or name.
+// Its columns are those granted to ctd_support.
+type MaskedCall struct {
+	ID               uuid.UUID
+	TenantID         uuid.UUID
+	UserID           uuid.UUID
+	DeviceLabel      string
+	SignInLabel      string
+	NumberMasked     *string // nil: a private call that has ended
+	Private          bool
+	Status           Status
+	Rank             int
+	Reason           *Reason
+	Diagnosis        *Diagnosis
+	CreatedAt        time.Time
+	CallerAnsweredAt *time.Time
+	ConnectedAt      *time.Time
+	EndedAt          *time.Time
+	ExpiresAt        time.Time
+}
+
+// TableName names the table.
+func (MaskedCall) TableName() string { return "calls" }

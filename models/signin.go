@@ -44,6 +44,7 @@ type Token struct {
 	ExpiresAt time.Time
 	UsedAt    *time.Time // refresh only: rotated
 	Successor []byte     // sealed, 30 s
+	Scopes    *string    // access only: narrower than the sign-in's; nil: the same
 }
 
 // PairingCode is a one-time code that signs an extension in.
@@ -57,6 +58,97 @@ type PairingCode struct {
 	ExpiresAt time.Time
 	UsedAt    *time.Time
 }
+
+// PasswordLink lets its holder set a password, once.
+type PasswordLink struct {
+	ID        uuid.UUID
+	TenantID  *uuid.UUID
+	UserID    uuid.UUID
+	Kind      LinkKind
+	Hash      []byte // HMAC-SHA-256 under a key of SECRET_KEY
+	MadeBy    string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	UsedAt    *time.Time
+}
+
+// LinkKind is what a password link is for.
+type LinkKind string
+
+// The kinds of link.
+const (
+	Invitation LinkKind = "invitation" // to a new user
+	Reset      LinkKind = "reset"      // for one who forgot
+)
+
+// RecoveryCode works once, instead of a second factor.
+type RecoveryCode struct {
+	ID        uuid.UUID
+	TenantID  *uuid.UUID
+	UserID    uuid.UUID
+	Hash      []byte // HMAC-SHA-256 under a key of SECRET_KEY
+	CreatedAt time.Time
+	UsedAt    *time.Time
+}
+
+// Session is a person's browser at the console.
+type Session struct {
+	ID        uuid.UUID
+	TenantID  *uuid.UUID
+	UserID    uuid.UUID
+	Hash      []byte // SHA-256
+	Stage     Stage
+	Browser   string // "Chrome, Linux"
+	CreatedAt time.Time
+	SeenAt    time.Time // to the minute
+	ExpiresAt time.Time // absolute, 8 h
+}
+
+// Stage is what a session's person still has to show.
+type Stage string
+
+// The stages of a session; all but the last let nobody do anything else.
+const (
+	StageFactor Stage = "factor" // the second factor
+	StageEnrol  Stage = "enrol"  // set one up: it is required
+	StageFull   Stage = "full"
+)
+
+// AuthorizationCode is what the browser carries to the client (RFC 6749 4.1.2).
+type AuthorizationCode struct {
+	ID          uuid.UUID
+	TenantID    *uuid.UUID
+	UserID      uuid.UUID
+	Hash        []byte // SHA-256
+	ClientID    string
+	RedirectURI string `gorm:"column:redirect_uri"`
+	Challenge   string // S256, RFC 7636 4.2
+	Scopes      string
+	DeviceName  string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	UsedAt      *time.Time
+	GrantID     *uuid.UUID // what it gave
+}
+
+// Revocation is an access token that was revoked and has not expired.
+type Revocation struct {
+	Hash      []byte `gorm:"primaryKey"`
+	GrantID   uuid.UUID
+	ExpiresAt time.Time
+	CreatedAt time.Time
+	Confirmed bool // Redis holds the tombstone
+}
+
+// OAuthClient is an internal service that may introspect (RFC 7662).
+type OAuthClient struct {
+	ID         string
+	SecretHash []byte // SHA-256 of 256 random bits
+	CreatedAt  time.Time
+}
+
+// TableName names the table.
+func (OAuthClient) TableName() string { return "oauth_clients" }
 
 // Audit is who did what to whom.
 type Audit struct {

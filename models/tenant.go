@@ -21,6 +21,8 @@ type Tenant struct {
 	DialplanContext string     // "": the connection's own
 	CreatedAt       time.Time
 	EndedAt         *time.Time
+
+	RequireSecondFactor bool
 }
 
 // TenantStatus is whether the contract runs.

@@ -18,6 +18,12 @@ type User struct {
 	PasswordHash *string
 	CreatedAt    time.Time
 	DisabledAt   *time.Time
+
+	PasswordSetAt   *time.Time
+	PasswordSetBy   *string    // user, admin, operator
+	TOTPSecret      []byte     `gorm:"column:totp_secret"` // sealed under SECRET_KEY
+	TOTPConfirmedAt *time.Time `gorm:"column:totp_confirmed_at"`
+	TOTPLastStep    int64      `gorm:"column:totp_last_step"` // the newest 30 s step that was used
 }
 
 // Device is a phone of a user.

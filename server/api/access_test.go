@@ -42,7 +42,8 @@ var routes = map[string]route{
 }
 
 // outside of the document: the socket and the RFC 6749 endpoints.
-var undescribed = []string{"GET /v1/events", "POST /oauth/token", "POST /oauth/revoke",
+var undescribed = []string{"GET /v1/events", "POST /oauth/token", "POST /oauth/revoke", "POST /oauth/introspect",
+	"GET /.well-known/oauth-authorization-server",
 	"GET /openapi.json", "GET /openapi.yaml", "GET /openapi-3.0.json", "GET /openapi-3.0.yaml"}
 
 func TestEveryRouteIsInTheTable(t *testing.T) {
@@ -97,7 +98,7 @@ func TestAccess(t *testing.T) {
 		return p
 	}
 	revoked := withOwn("revoked")
-	_, err := r.db.Revoke(t.Context(), store.Which{User: revoked.user.ID}, "operator", "test", time.Now(), audit.Entry(audit.Operator, "sign-in-revoke", audit.Subject{}, ""))
+	_, err := r.db.Revoke(t.Context(), store.CommandLine, store.Which{User: revoked.user.ID}, "operator", "test", time.Now(), audit.Entry(audit.Operator, "sign-in-revoke", audit.Subject{}, ""))
 	check(t, err)
 	disabled := withOwn("disabled user")
 	r.sql(t, "ctd_operator", "UPDATE users SET disabled_at = now() WHERE id = $1", disabled.user.ID)

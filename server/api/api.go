@@ -16,7 +16,6 @@ import (
 	"clicktodial/server/auth"
 	"clicktodial/server/call"
 	"clicktodial/server/fault"
-	"clicktodial/server/live"
 	"clicktodial/server/web"
 )
 
@@ -27,7 +26,6 @@ const Version = "1.0.0"
 type API struct {
 	Calls   *call.Service
 	Auth    *auth.Service
-	Limits  *live.Redis // counts failed pairings
 	Ready   func(context.Context) []Dependency
 	Origin  func(origin string) bool
 	MaxAge  time.Duration
@@ -55,8 +53,7 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerHealth(h)
 	mendDocument(h)
 	app.Get("/v1/events", a.events())
-	app.Post("/oauth/token", a.token)
-	app.Post("/oauth/revoke", a.revoke)
+	a.registerOAuth(app)
 	return h
 }
 
@@ -158,7 +155,6 @@ func principalOf(ctx context.Context) auth.Principal {
 
 func asCaller(p auth.Principal) call.Caller {
 	return call.Caller{
-		TenantID: p.TenantID, UserID: p.UserID, GrantID: p.GrantID, SignInLabel: p.SignInLabel,
-		Region: p.Region, PBXID: p.PBXID,
+		TenantID: p.TenantID, UserID: p.UserID, GrantID: p.GrantID, Region: p.Region, PBXID: p.PBXID,
 	}
 }

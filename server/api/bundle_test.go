@@ -101,6 +101,7 @@ type replica struct {
 	app     *fiber.App
 	huma    huma.API
 	calls   *call.Service
+	auth    *auth.Service
 	lines   *call.Lines
 	redis   *live.Redis
 	closing chan struct{}
@@ -153,8 +154,12 @@ func (b *bundle) start(t *testing.T, o options) *replica {
 	}
 	r.url = "http://" + listener.Addr().String()
 	r.app = web.New(web.Options{PublicURL: r.url, ExtensionIDs: []string{extensionID}, TrustedProxies: o.proxies, Log: log, Now: time.Now})
+	r.auth = &auth.Service{
+		DB: db, Redis: r.redis, Cache: live.NewTokenCache(r.redis), Keys: b.keys, PublicURL: r.url, Now: b.now, Log: log,
+		OnEnded: r.calls.EndRevoked,
+	}
 	r.huma = (&api.API{
-		Calls: r.calls, Auth: &auth.Service{DB: db, Redis: r.redis, Keys: b.keys, Now: b.now}, Limits: r.redis,
+		Calls: r.calls, Auth: r.auth,
 		Ready:  func(ctx context.Context) []api.Dependency { return r.ready(ctx, db) },
 		Origin: web.OwnOrigin(r.url, []string{extensionID}), MaxAge: o.maxAge, Now: b.now, Log: log, Closing: r.closing, Pace: o.pace,
 	}).Register(r.app)
@@ -164,6 +169,7 @@ func (b *bundle) start(t *testing.T, o options) *replica {
 	ctx, cancel := context.WithCancel(context.Background())
 	var work sync.WaitGroup
 	work.Go(func() { _ = r.app.Listener(listener) })
+	work.Go(func() { _ = r.auth.Run(ctx) })
 	if !o.deaf {
 		work.Go(func() { _ = r.calls.Run(ctx) })
 	}

@@ -122,6 +122,7 @@ func (s *socket) run(ctx context.Context) {
 		return
 	}
 	defer s.sub.Close(context.WithoutCancel(ctx))
+	defer s.unwatch()
 	if s.begin(ctx) {
 		s.follow(ctx)
 	}
@@ -141,6 +142,9 @@ func (s *socket) follow(ctx context.Context) {
 			ok = s.checkExpiry() && s.recheck(ctx) && s.send(map[string]any{"type": "ping"})
 		case h := <-s.hellos:
 			ok = s.renew(ctx, h)
+		case <-s.signedOut:
+			s.sayRevoked(ctx)
+			return
 		case <-s.gone:
 			return
 		case <-s.api.Closing:
@@ -158,6 +162,7 @@ func (s *socket) greet(ctx context.Context, h hello) bool {
 		return false
 	}
 	s.principal, s.token, s.last = p, h.Token, h.After
+	s.signedOut, s.unwatch = s.api.Auth.Watch(p.GrantID)
 	s.sub = s.api.Calls.Subscribe(ctx, asCaller(p))
 	return true
 }
@@ -191,14 +196,25 @@ func (s *socket) checkExpiry() bool {
 	return false
 }
 
-// recheck finds a sign-in that was ended meanwhile. With Postgres down it stays:
-// what it may see then is ids and words.
+// recheck finds a sign-in that was ended meanwhile without a word. With Postgres
+// down it stays: what it may see then is ids and words.
 func (s *socket) recheck(ctx context.Context) bool {
 	_, err := s.authenticate(ctx, hello{Token: s.token})
 	if f, ok := fault.Of(err); !ok || f.Kind == fault.Unavailable {
 		return true
 	}
-	s.send(map[string]any{"type": "revoked", "reason": "signed out", "by": "system", "at": s.api.Now().UTC()})
-	s.close(closeRevoked, "revoked")
+	s.sayRevoked(ctx)
 	return false
+}
+
+// sayRevoked tells the client by whom its sign-in was ended, and closes.
+func (s *socket) sayRevoked(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	end, err := s.api.Auth.HowEnded(ctx, s.principal.GrantID)
+	if err != nil { // the account was closed, or nobody can say
+		end = auth.End{By: "system", At: s.api.Now().UTC()}
+	}
+	s.send(map[string]any{"type": "revoked", "reason": end.Reason, "by": end.By, "at": end.At})
+	s.close(closeRevoked, "revoked")
 }

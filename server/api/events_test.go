@@ -402,7 +402,7 @@ func TestEventsEndWithTheSignIn(t *testing.T) {
 	t.Parallel()
 	r, anna := up(t, options{deaf: true, pace: api.Pace{Ping: 20 * time.Millisecond}})
 	c, _ := r.listen(t, anna.Access, "")
-	_, err := r.db.Revoke(t.Context(), store.Which{User: anna.user.ID}, "operator", "lost laptop", time.Now(), audit.Entry(audit.Operator, "sign-in-revoke", audit.Subject{}, ""))
+	_, err := r.db.Revoke(t.Context(), store.CommandLine, store.Which{User: anna.user.ID}, "operator", "lost laptop", time.Now(), audit.Entry(audit.Operator, "sign-in-revoke", audit.Subject{}, ""))
 	check(t, err)
 	code, before := c.closed()
 	last := before[len(before)-1]

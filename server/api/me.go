@@ -67,15 +67,19 @@ func (a *API) registerMe(h huma.API) {
 
 func (a *API) me(ctx context.Context, _ *struct{}) (*meOutput, error) {
 	p := principalOf(ctx)
+	profile, err := a.Auth.Profile(ctx, p)
+	if err != nil {
+		return nil, err
+	}
 	tenant, devices, err := a.Calls.Me(ctx, asCaller(p))
 	if err != nil {
 		return nil, err
 	}
 	me := Me{
-		User:    MeUser{ID: p.UserID, Email: p.Email, Name: p.Name, Role: string(p.Role)},
-		Tenant:  MeTenant{ID: p.TenantID, Name: p.TenantName, Region: p.Region},
+		User:    MeUser{ID: p.UserID, Email: profile.Email, Name: profile.Name, Role: string(p.Role)},
+		Tenant:  MeTenant{ID: p.TenantID, Name: profile.TenantName, Region: p.Region},
 		Devices: make([]MeDevice, 0, len(devices)),
-		SignIn:  MeSignIn{ID: p.GrantID, Label: p.SignInLabel, SupportCode: p.SupportCode},
+		SignIn:  MeSignIn{ID: p.GrantID, Label: profile.SignInLabel, SupportCode: profile.SupportCode},
 		Limits:  MeLimits{CallsPerMinute: policy.Default.PerMinute, CallsAtOnce: policy.Default.AtOnce},
 
 		HistoryDays: min(tenant.RetentionDays, int(a.MaxAge/models.Day)), MayDelete: tenant.UsersMayDelete,

@@ -1,12 +1,12 @@
 package api
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
+	"errors"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -14,12 +14,6 @@ import (
 	"clicktodial/server/fault"
 	"clicktodial/server/web"
 )
-
-const grantPairing = "urn:clicktodial:pairing-code"
-
-// A network that fails this often in a minute waits. A pairing code has 38 bits and
-// five minutes: 500 guesses; and a whole company can sit behind one address.
-const failuresPerMinute = 100
 
 // tokenAnswer is RFC 6749 5.1.
 type tokenAnswer struct {
@@ -30,122 +24,139 @@ type tokenAnswer struct {
 	Scope        string `json:"scope"`
 }
 
-// tokenError is RFC 6749 5.2, with our code for clients that know it.
+// tokenError is RFC 6749 5.2, with our code for clients that know it, and how a
+// sign-in was ended for the one who held it.
 type tokenError struct {
-	Error       string `json:"error"`
-	Description string `json:"error_description,omitempty"`
-	Code        string `json:"code,omitempty"`
+	Error       string    `json:"error"`
+	Description string    `json:"error_description,omitempty"`
+	Code        string    `json:"code,omitempty"`
+	Revoked     *auth.End `json:"revoked,omitempty"`
+}
+
+// registerOAuth adds the endpoints that clients call; those that people see are
+// package console's.
+func (a *API) registerOAuth(app *fiber.App) {
+	app.Get("/.well-known/oauth-authorization-server", func(c *fiber.Ctx) error { return c.JSON(a.Auth.Metadata()) })
+	app.Post("/oauth/token", a.token)
+	app.Post("/oauth/revoke", a.revoke)
+	app.Post("/oauth/introspect", a.introspect)
 }
 
 // token is POST /oauth/token: a form, and nothing but a form.
 func (a *API) token(c *fiber.Ctx) error {
-	form, bad := readForm(c)
-	if bad != "" {
-		return a.tokenFault(c, http.StatusBadRequest, "invalid_request", fault.New(fault.Malformed, "invalid-request", bad))
+	form, err := readForm(c)
+	if err != nil {
+		return a.tokenRefused(c, err)
 	}
-	blocked, err := a.blocked(c, false)
-	if err == nil && blocked {
-		f := fault.New(fault.TooMany, "pace-exceeded", "Too many failed attempts. Wait a minute.")
-		c.Set(fiber.HeaderRetryAfter, "60")
-		return a.tokenFault(c, http.StatusTooManyRequests, "temporarily_unavailable", f)
-	}
-	var tokens auth.Tokens
-	if missing(form) {
-		return a.tokenFault(c, http.StatusBadRequest, "invalid_request", nil)
-	}
-	switch form["grant_type"] {
-	case grantPairing:
-		tokens, err = a.Auth.Redeem(c.UserContext(), form["code"], form["client_id"], form["device_name"])
-	case "refresh_token":
-		tokens, err = a.Auth.Refresh(c.UserContext(), form["refresh_token"], form["client_id"])
-	default:
-		return a.tokenFault(c, http.StatusBadRequest, "unsupported_grant_type", nil)
-	}
+	tokens, err := a.Auth.Exchange(c.UserContext(), form, web.Network(c))
 	if err != nil {
 		return a.tokenRefused(c, err)
 	}
 	c.Set("Pragma", "no-cache")
 	return c.JSON(tokenAnswer{
 		AccessToken: tokens.Access, RefreshToken: tokens.Refresh, TokenType: "Bearer",
-		ExpiresIn: int(tokens.ExpiresIn.Seconds()), Scope: auth.AllScopes,
+		ExpiresIn: int(tokens.ExpiresIn.Seconds()), Scope: tokens.Scope,
 	})
-}
-
-// missing says whether a parameter that the grant type needs is not there.
-func missing(form map[string]string) bool {
-	needs := map[string][]string{"": {"grant_type"}, grantPairing: {"code", "client_id", "device_name"}, "refresh_token": {"refresh_token", "client_id"}}
-	for _, name := range needs[form["grant_type"]] {
-		if form[name] == "" {
-			return true
-		}
-	}
-	return false
 }
 
 // revoke is POST /oauth/revoke (RFC 7009): the answer is the same for every token,
 // known or not.
 func (a *API) revoke(c *fiber.Ctx) error {
-	form, bad := readForm(c)
-	if bad != "" || form["token"] == "" {
-		return a.tokenFault(c, http.StatusBadRequest, "invalid_request", nil)
+	form, err := readForm(c)
+	if err == nil && form.Get("token") == "" {
+		err = &auth.OAuthError{Code: "invalid_request"}
 	}
-	if err := a.Auth.SignOut(c.UserContext(), form["token"]); err != nil {
-		return err
+	if err == nil {
+		err = a.Auth.SignOut(c.UserContext(), form.Get("token"), form.Get("client_id"))
+	}
+	if err != nil {
+		return a.tokenRefused(c, err)
 	}
 	return c.SendStatus(http.StatusOK)
 }
 
+// introspect is POST /oauth/introspect (RFC 7662): for internal services, which
+// show their secret by HTTP Basic.
+func (a *API) introspect(c *fiber.Ctx) error {
+	form, err := readForm(c)
+	if err == nil && form.Get("token") == "" {
+		err = &auth.OAuthError{Code: "invalid_request"}
+	}
+	if err != nil {
+		return a.tokenRefused(c, err)
+	}
+	id, secret := basicAuth(c.Get(fiber.HeaderAuthorization))
+	in, err := a.Auth.Introspect(c.UserContext(), id, secret, form.Get("token"), web.Network(c))
+	if err != nil {
+		return a.tokenRefused(c, err)
+	}
+	return c.JSON(in)
+}
+
+// basicAuth reads RFC 6749 2.3.1: both parts are form-encoded.
+func basicAuth(header string) (id, secret string) {
+	kind, packed, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(kind, "Basic") {
+		return "", ""
+	}
+	plain, err := base64.StdEncoding.DecodeString(packed)
+	if err != nil {
+		return "", ""
+	}
+	id, secret, _ = strings.Cut(string(plain), ":")
+	if id, err = url.QueryUnescape(id); err != nil {
+		return "", ""
+	}
+	if secret, err = url.QueryUnescape(secret); err != nil {
+		return "", ""
+	}
+	return id, secret
+}
+
+var (
+	errForm  = &auth.OAuthError{Code: "invalid_request", Fault: fault.New(fault.Malformed, "invalid-request", "The request is a form in the body.")}
+	errTwice = &auth.OAuthError{Code: "invalid_request", Fault: fault.New(fault.Malformed, "invalid-request", "A parameter comes twice.")}
+)
+
 // readForm reads a form whose parameters come once each (RFC 6749 3.2).
-func readForm(c *fiber.Ctx) (form map[string]string, bad string) {
+func readForm(c *fiber.Ctx) (url.Values, error) {
 	kind, _, _ := strings.Cut(c.Get(fiber.HeaderContentType), ";")
-	if strings.TrimSpace(kind) != fiber.MIMEApplicationForm || len(c.Queries()) > 0 {
-		return nil, "The request is a form in the body."
+	if !strings.EqualFold(strings.TrimSpace(kind), fiber.MIMEApplicationForm) || len(c.Queries()) > 0 || c.Get(fiber.HeaderContentEncoding) != "" {
+		return nil, errForm
 	}
-	form = map[string]string{}
+	form, twice := url.Values{}, false
 	c.Request().PostArgs().VisitAll(func(key, value []byte) {
-		if _, twice := form[string(key)]; twice {
-			bad = "A parameter comes twice."
-		}
-		form[string(key)] = string(value)
+		twice = twice || form.Has(string(key))
+		form.Set(string(key), string(value))
 	})
-	return form, bad
+	if twice {
+		return nil, errTwice
+	}
+	return form, nil
 }
 
+// tokenRefused answers as RFC 6749 5.2 says; what is our own fault is a problem.
 func (a *API) tokenRefused(c *fiber.Ctx, err error) error {
-	f, ok := fault.Of(err)
-	switch {
-	case !ok || f.Kind == fault.Internal || f.Kind == fault.Unavailable:
+	if f, ok := fault.Of(err); ok && f.Code == "client-unknown" {
+		err = &auth.OAuthError{Code: "invalid_client", Fault: f}
+	}
+	var refused *auth.OAuthError
+	if !errors.As(err, &refused) {
 		return err
-	case f.Code == "client-unknown":
-		return a.tokenFault(c, http.StatusBadRequest, "invalid_client", f)
-	case f.Kind == fault.Malformed:
-		return a.tokenFault(c, http.StatusBadRequest, "invalid_request", f)
 	}
-	if _, err := a.blocked(c, true); err != nil {
-		a.Log.Debug("a failure was not counted", "error", err)
-	}
-	return a.tokenFault(c, http.StatusBadRequest, "invalid_grant", f)
-}
-
-func (a *API) tokenFault(c *fiber.Ctx, status int, code string, f *fault.Error) error {
-	body := tokenError{Error: code}
-	if f != nil {
+	body := tokenError{Error: refused.Code, Revoked: refused.End}
+	status := http.StatusBadRequest
+	if f := refused.Fault; f != nil {
 		body.Code = f.Code
 		body.Description = web.Sentence(f.Code, web.Language(c.UserContext()), f.Detail)
+		switch f.Kind {
+		case fault.TooMany:
+			status = http.StatusTooManyRequests
+			c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int(f.RetryAfter.Seconds())))
+		case fault.Unauthorized:
+			status = http.StatusUnauthorized
+			c.Set(fiber.HeaderWWWAuthenticate, "Basic")
+		}
 	}
 	return c.Status(status).JSON(body)
-}
-
-// blocked counts failures of a network, and says whether there were too many. The
-// address goes no further than an HMAC under a key of the day.
-func (a *API) blocked(c *fiber.Ctx, failed bool) (bool, error) {
-	m := hmac.New(sha256.New, a.Auth.Keys.Daily(a.Now().UTC().Format(time.DateOnly)))
-	m.Write([]byte(web.Network(c).String()))
-	name := "pair:" + hex.EncodeToString(m.Sum(nil)[:16])
-	var add int64
-	if failed {
-		add = 1
-	}
-	n, err := a.Limits.Count(c.UserContext(), name, time.Minute, add)
-	return n >= failuresPerMinute, err
 }

@@ -32,6 +32,8 @@ type socket struct {
 	ended     map[uuid.UUID]struct{} // calls whose end was told lately
 	hellos    chan hello
 	gone      chan struct{} // closed when the client has gone
+	signedOut <-chan struct{}
+	unwatch   func()
 }
 
 // callMessage carries a call, or, when Postgres cannot be read or the record has

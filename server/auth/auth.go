@@ -1,19 +1,20 @@
-// Package auth knows who is asking: users, sign-ins and their tokens. It is free
-// of HTTP; package api puts the forms and headers of RFC 6749 around it.
+// Package auth knows who is asking: users, passwords, sign-ins and their tokens,
+// the OAuth authorization server, console sessions. It is free of HTTP: package
+// api puts the endpoints of RFC 6749 around it, package console the pages.
 //
-// For now a sign-in begins with a pairing code. Tokens are opaque, hashed at
-// rest, and rotated at every refresh with reuse detection (RFC 9700 4.14.2).
+// Tokens are opaque, hashed at rest, and rotated at every refresh with reuse
+// detection (RFC 9700 4.14.2). A revocation takes effect at the next request on
+// every replica (watch.go).
 package auth
 
 import (
 	"context"
-	"errors"
-	"strings"
+	"log/slog"
+
 	"time"
 
 	"github.com/google/uuid"
 
-	"clicktodial/models"
 	"clicktodial/server/fault"
 	"clicktodial/server/live"
 	"clicktodial/server/store"
@@ -21,11 +22,17 @@ import (
 
 // Lifetimes.
 const (
-	AccessLife   = 10 * time.Minute
-	RefreshLife  = 30 * 24 * time.Hour // sliding
-	SignInLife   = 90 * 24 * time.Hour // absolute
-	PairingLife  = 5 * time.Minute
-	ReplayWindow = 30 * time.Second
+	AccessLife     = 10 * time.Minute
+	RefreshLife    = 30 * 24 * time.Hour // sliding
+	SignInLife     = 90 * 24 * time.Hour // absolute
+	PairingLife    = 5 * time.Minute
+	CodeLife       = time.Minute
+	ReplayWindow   = 30 * time.Second
+	SessionLife    = 8 * time.Hour
+	SessionIdle    = 30 * time.Minute
+	HalfSession    = 10 * time.Minute // between the password and the second factor
+	InvitationLife = 7 * 24 * time.Hour
+	ResetLife      = 24 * time.Hour
 )
 
 // Scopes of CAMARA ClickToDial.
@@ -39,79 +46,31 @@ const (
 // ExtensionClient is the client_id of the Chrome extension.
 const ExtensionClient = "extension"
 
-// Service signs people in and says who a token stands for.
+// Service signs people in and says who a token stands for. DB, Keys and Now are
+// needed; without Redis or Cache everything is asked of Postgres.
 type Service struct {
-	DB    *store.DB
-	Redis *live.Redis
-	Keys  *Keys
-	Now   func() time.Time
+	DB        *store.DB
+	Redis     *live.Redis      // counts failures
+	Cache     *live.TokenCache // nil: none
+	Keys      *Keys
+	PublicURL string // the issuer
+	Mail      Mailer // nil: links are shown instead
+	Now       func() time.Time
+	Log       *slog.Logger
+	// OnEnded is told of sign-ins that were ended, by whichever replica; perhaps
+	// more than once.
+	OnEnded func(ctx context.Context, grants []uuid.UUID)
+
+	watch    watch
+	uses     uses
+	profiles profiles
+	failures failures
+	hashing  hashing
 }
 
-// Principal is who is asking.
-type Principal struct {
-	UserID      uuid.UUID
-	TenantID    uuid.UUID // Nil for support staff
-	GrantID     uuid.UUID // Nil for the command line
-	Role        models.Role
-	Email       string
-	Name        string
-	TenantName  string
-	Region      string
-	PBXID       uuid.UUID // Nil: the installation's own
-	SignInLabel string
-	SupportCode string
-	Scopes      []string
-	ExpiresAt   time.Time // of the token
-}
-
-// May says whether the token carries the scope.
-func (p Principal) May(scope string) bool {
-	for _, s := range p.Scopes {
-		if s == scope {
-			return true
-		}
-	}
-	return false
-}
+// Mailer sends a link to its person.
+type Mailer func(ctx context.Context, to LinkHolder, url, lang string) error
 
 // errUnauthorized is one answer for every token that is no use: it tells a thief
 // nothing.
 var errUnauthorized = fault.New(fault.Unauthorized, "unauthorized", "Please sign in again.")
-
-// Authenticate says who an access token stands for, at this instant.
-func (s *Service) Authenticate(ctx context.Context, token string) (Principal, error) {
-	if !wellFormed(models.AccessToken, token) {
-		return Principal{}, errUnauthorized
-	}
-	b, err := s.DB.FindBearer(ctx, models.AccessToken, hashToken(token))
-	if errors.Is(err, store.ErrNotFound) {
-		return Principal{}, errUnauthorized
-	}
-	if err != nil {
-		return Principal{}, err
-	}
-	if !usable(b, s.Now()) {
-		return Principal{}, errUnauthorized
-	}
-	return principal(b), nil
-}
-
-func usable(b store.Bearer, now time.Time) bool {
-	return b.RevokedAt == nil && b.DisabledAt == nil && b.TenantStatus == models.TenantActive &&
-		now.Before(b.TokenExpiresAt) && now.Before(b.GrantExpiresAt)
-}
-
-func principal(b store.Bearer) Principal {
-	p := Principal{
-		UserID: b.UserID, GrantID: b.GrantID, Role: b.Role, Email: b.Email, Name: b.UserName,
-		TenantName: b.TenantName, Region: b.Region, SignInLabel: b.DeviceName, SupportCode: b.SupportCode,
-		Scopes: strings.Fields(b.Scopes), ExpiresAt: b.TokenExpiresAt,
-	}
-	if b.TenantID != nil {
-		p.TenantID = *b.TenantID
-	}
-	if b.PBXID != nil {
-		p.PBXID = *b.PBXID
-	}
-	return p
-}

@@ -92,7 +92,7 @@ func (b *bundle) signIn(t *testing.T) Tokens {
 
 func (b *bundle) refresh(t *testing.T, token string) Tokens {
 	t.Helper()
-	tokens, err := b.Refresh(context.Background(), token, ExtensionClient)
+	tokens, err := b.Refresh(context.Background(), token, ExtensionClient, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,16 +30,25 @@ const (
 type Tokens struct {
 	Access    string        `json:"access_token"`
 	Refresh   string        `json:"refresh_token"`
+	Scope     string        `json:"scope"`
 	ExpiresIn time.Duration `json:"-"`
 }
 
-// Pair makes a code that signs one extension in as the user, once, for 5 minutes.
-// The e-mail is that of a user; ErrNotFound of store when there is none.
+// Pair makes a code that signs one extension in as the user, once, for 5 minutes,
+// from the command line. store.ErrNotFound when there is no user of this e-mail.
 func (s *Service) Pair(ctx context.Context, email string, by audit.Actor) (code string, expires time.Time, err error) {
-	user, err := s.DB.FindUser(ctx, strings.ToLower(email))
+	user, err := s.DB.FindUser(ctx, foldEmail(email))
 	if err != nil {
 		return "", time.Time{}, err
 	}
+	subject := audit.Subject{Kind: "user", ID: user.ID}
+	if user.TenantID != nil {
+		subject.Tenant = *user.TenantID
+	}
+	return s.pair(ctx, store.CommandLine, subject, by.Kind, by)
+}
+
+func (s *Service) pair(ctx context.Context, as store.Asker, subject audit.Subject, madeBy string, by audit.Actor) (code string, expires time.Time, err error) {
 	if code, err = randomText(codeAlphabet, codeLength); err != nil {
 		return "", time.Time{}, err
 	}
@@ -49,14 +58,12 @@ func (s *Service) Pair(ctx context.Context, email string, by audit.Actor) (code 
 	}
 	now := s.Now().UTC()
 	row := models.PairingCode{
-		ID: uuid.Must(uuid.NewV7()), TenantID: user.TenantID, UserID: user.ID, Hash: hash,
-		MadeBy: by.Kind, CreatedAt: now, ExpiresAt: now.Add(PairingLife),
+		ID: uuid.Must(uuid.NewV7()), UserID: subject.ID, Hash: hash, MadeBy: madeBy, CreatedAt: now, ExpiresAt: now.Add(PairingLife),
 	}
-	subject := audit.Subject{Kind: "user", ID: user.ID}
-	if user.TenantID != nil {
-		subject.Tenant = *user.TenantID
+	if subject.Tenant != uuid.Nil {
+		row.TenantID = &subject.Tenant
 	}
-	err = s.DB.CreatePairing(ctx, row, audit.Entry(by, "pairing-code-create", subject, ""))
+	err = s.DB.CreatePairing(ctx, as, row, audit.Entry(by, "pairing-code-create", subject, ""))
 	return code, row.ExpiresAt, err
 }
 
@@ -67,7 +74,7 @@ var errCode = fault.New(fault.Refused, "pairing-code-invalid",
 // Redeem turns a pairing code into a sign-in of the named client and device.
 func (s *Service) Redeem(ctx context.Context, code, client, deviceName string) (Tokens, error) {
 	if client != ExtensionClient {
-		return Tokens{}, fault.New(fault.Refused, "client-unknown", "This client is not known here.")
+		return Tokens{}, errClient
 	}
 	device, err := cleanDeviceName(deviceName)
 	if err != nil {
@@ -81,14 +88,10 @@ func (s *Service) Redeem(ctx context.Context, code, client, deviceName string) (
 	if err != nil {
 		return Tokens{}, err
 	}
-	supportCode, err := randomText("ABCDEFGHJKLMNPQRSTUVWXYZ", 6)
+	now := s.Now().UTC()
+	grant, err := newGrant(client, device, AllScopes, now)
 	if err != nil {
 		return Tokens{}, err
-	}
-	now := s.Now().UTC()
-	grant := models.Grant{
-		ID: uuid.Must(uuid.NewV7()), ClientID: client, DeviceName: device, SupportCode: supportCode,
-		Scopes: AllScopes, CreatedAt: now, ExpiresAt: now.Add(SignInLife),
 	}
 	tokens, issue, err := s.newPair(grant, now)
 	if err != nil {
@@ -107,6 +110,14 @@ func (s *Service) Redeem(ctx context.Context, code, client, deviceName string) (
 		return Tokens{}, errCode
 	}
 	return tokens, err
+}
+
+func newGrant(client, device, scopes string, now time.Time) (models.Grant, error) {
+	supportCode, err := randomText("ABCDEFGHJKLMNPQRSTUVWXYZ", 6)
+	return models.Grant{
+		ID: uuid.Must(uuid.NewV7()), ClientID: client, DeviceName: device, SupportCode: supportCode,
+		Scopes: scopes, CreatedAt: now, ExpiresAt: now.Add(SignInLife),
+	}, err
 }
 
 // newPair makes an access and a refresh token for the grant.
@@ -133,7 +144,7 @@ func (s *Service) newPair(grant models.Grant, now time.Time) (Tokens, store.Issu
 		Access:  row(models.AccessToken, access, AccessLife),
 		Refresh: row(models.RefreshToken, refresh, RefreshLife),
 	}
-	return Tokens{Access: access, Refresh: refresh, ExpiresIn: issue.Access.ExpiresAt.Sub(now)}, issue, nil
+	return Tokens{Access: access, Refresh: refresh, Scope: grant.Scopes, ExpiresIn: issue.Access.ExpiresAt.Sub(now)}, issue, nil
 }
 
 // normaliseCode takes a code as people type it: any case, spaces and dashes.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"clicktodial/models"
@@ -14,12 +16,17 @@ import (
 
 var errRefresh = fault.New(fault.Refused, "refresh-token-invalid", "This sign-in has ended. Please sign in again.")
 
+// errScope is a request for more than the sign-in has (RFC 6749 6).
+var errScope = fault.New(fault.Refused, "scope-invalid", "This is more than the sign-in may do.")
+
 // Refresh turns a refresh token into the next pair. The token is used up: who
 // presents it again within 30 s gets the same pair (an extension's worker can die
 // between answer and storage); later, the whole sign-in ends, for one of the two
-// who hold it is a thief.
-func (s *Service) Refresh(ctx context.Context, token, client string) (Tokens, error) {
-	if client != ExtensionClient || !wellFormed(models.RefreshToken, token) {
+// who hold it is a thief. scope may narrow what the access token can do; "" is
+// all that the sign-in may. Errors: refresh-token-invalid, as Stopped when the
+// sign-in was ended by somebody; scope-invalid.
+func (s *Service) Refresh(ctx context.Context, token, client, scope string) (Tokens, error) {
+	if !wellFormed(models.RefreshToken, token) {
 		return Tokens{}, errRefresh
 	}
 	key, err := bearerKey(token)
@@ -28,7 +35,13 @@ func (s *Service) Refresh(ctx context.Context, token, client string) (Tokens, er
 	}
 	var answer Tokens
 	now := s.Now().UTC()
-	err = s.DB.Rotate(ctx, hashToken(token), now, func(b store.Bearer) (*store.Issue, []byte, string, error) {
+	ended, err := s.DB.Rotate(ctx, hashToken(token), now, func(b store.Bearer) (*store.Issue, []byte, string, error) {
+		if b.ClientID != client {
+			return nil, nil, "", errRefresh
+		}
+		if end := endOf(b.RevokedAt, b.RevokedBy, b.RevokedReason); end != nil {
+			return nil, nil, "", &Stopped{errRefresh, *end}
+		}
 		if !usable(b, now) {
 			return nil, nil, "", errRefresh
 		}
@@ -37,9 +50,14 @@ func (s *Service) Refresh(ctx context.Context, token, client string) (Tokens, er
 			answer, reason, err = s.replayed(b, key, now)
 			return nil, nil, reason, err
 		}
-		issue, sealed, err := s.rotate(&answer, b, key, now)
+		scopes, err := narrow(scope, b.Scopes)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		issue, sealed, err := s.rotate(&answer, b, scopes, key, now)
 		return issue, sealed, "", err
 	})
+	s.spread(ctx, ended.Tokens)
 	if errors.Is(err, store.ErrNotFound) {
 		return Tokens{}, errRefresh
 	}
@@ -47,6 +65,26 @@ func (s *Service) Refresh(ctx context.Context, token, client string) (Tokens, er
 		return Tokens{}, err
 	}
 	return answer, nil
+}
+
+// narrow gives the scopes that were asked for, in the order of those there are.
+func narrow(asked, have string) (string, error) {
+	if asked == "" {
+		return have, nil
+	}
+	var out []string
+	wanted := strings.Fields(asked)
+	for _, scope := range strings.Fields(have) {
+		if slices.Contains(wanted, scope) {
+			out = append(out, scope)
+		}
+	}
+	for _, scope := range wanted {
+		if !slices.Contains(out, scope) {
+			return "", errScope
+		}
+	}
+	return strings.Join(out, " "), nil
 }
 
 func (s *Service) replayed(b store.Bearer, key []byte, now time.Time) (Tokens, string, error) {
@@ -66,11 +104,14 @@ func (s *Service) replayed(b store.Bearer, key []byte, now time.Time) (Tokens, s
 	return t, "", nil
 }
 
-func (s *Service) rotate(answer *Tokens, b store.Bearer, key []byte, now time.Time) (*store.Issue, []byte, error) {
-	grant := models.Grant{ID: b.GrantID, TenantID: b.TenantID, ExpiresAt: b.GrantExpiresAt}
+func (s *Service) rotate(answer *Tokens, b store.Bearer, scopes string, key []byte, now time.Time) (*store.Issue, []byte, error) {
+	grant := models.Grant{ID: b.GrantID, TenantID: b.TenantID, Scopes: scopes, ExpiresAt: b.GrantExpiresAt}
 	tokens, issue, err := s.newPair(grant, now)
 	if err != nil {
 		return nil, nil, err
+	}
+	if scopes != b.Scopes {
+		issue.Access.Scopes = &scopes
 	}
 	plain, err := json.Marshal(tokens)
 	if err != nil {
@@ -85,8 +126,9 @@ func (s *Service) rotate(answer *Tokens, b store.Bearer, key []byte, now time.Ti
 }
 
 // SignOut ends the sign-in that the token, of either kind, belongs to. A token
-// that is none of ours is no error (RFC 7009 2.2).
-func (s *Service) SignOut(ctx context.Context, token string) error {
+// that is none of ours, or not the client's, is no error (RFC 7009 2.2); client ""
+// asks for none in particular.
+func (s *Service) SignOut(ctx context.Context, token, client string) error {
 	kind := models.AccessToken
 	if wellFormed(models.RefreshToken, token) {
 		kind = models.RefreshToken
@@ -100,10 +142,17 @@ func (s *Service) SignOut(ctx context.Context, token string) error {
 	if err != nil {
 		return err
 	}
+	if client != "" && client != b.ClientID {
+		return errClient
+	}
 	subject := audit.Subject{Kind: "grant", ID: b.GrantID}
 	if b.TenantID != nil {
 		subject.Tenant = *b.TenantID
 	}
 	entry := audit.Entry(audit.Actor{Kind: string(b.Role), ID: b.UserID}, "sign-out", subject, "")
-	return s.DB.RevokeOwn(ctx, b.GrantID, string(b.Role), "signed out", s.Now().UTC(), entry)
+	gone, err := s.DB.Revoke(ctx, store.SignInDesk, store.Which{Grant: b.GrantID}, string(b.Role), "signed out", s.Now().UTC(), entry)
+	if err == nil {
+		s.spread(ctx, gone.Tokens)
+	}
+	return err
 }

@@ -32,9 +32,12 @@ func TestPairing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.UserID != b.user.ID || p.TenantID != b.tenant.ID || p.Role != models.RoleAdmin || p.SignInLabel != "Chromium on Linux" ||
-		p.Region != "NL" || p.TenantName != "Acme" || len(p.SupportCode) != 6 || !p.ExpiresAt.Equal(b.Now().Add(AccessLife)) {
+	if p.UserID != b.user.ID || p.TenantID != b.tenant.ID || p.Role != models.RoleAdmin ||
+		p.Region != "NL" || !p.ExpiresAt.Equal(b.Now().Add(AccessLife)) {
 		t.Errorf("principal %+v", p)
+	}
+	if who, err := b.Profile(ctx, p); err != nil || who.SignInLabel != "Chromium on Linux" || who.TenantName != "Acme" || len(who.SupportCode) != 6 {
+		t.Errorf("profile %+v, %v", who, err)
 	}
 	if !slices.Equal(p.Scopes, strings.Fields(AllScopes)) || !p.May(ScopeCreate) || p.May("click-to-dial") || p.May("") {
 		t.Errorf("scopes %v", p.Scopes)
@@ -85,7 +88,7 @@ func TestPairingRefusals(t *testing.T) {
 			return c
 		}, false},
 		{"ended tenant", func(t *testing.T, b *bundle, c string) string {
-			if err := b.DB.EndTenant(ctx, b.tenant.ID, b.Now(), entry); err != nil {
+			if _, err := b.DB.EndTenant(ctx, b.tenant.ID, b.Now(), entry); err != nil {
 				t.Fatal(err)
 			}
 			return c
@@ -159,7 +162,7 @@ func TestFiftyRedeemAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if grants, err := b.DB.Grants(context.Background(), b.user.ID); won != 1 || err != nil || len(grants) != 1 {
+	if grants, err := b.DB.SignIns(context.Background(), store.CommandLine, b.user.ID); won != 1 || err != nil || len(grants) != 1 {
 		t.Errorf("%d signed in with one code, %d sign-ins (%v)", won, len(grants), err)
 	}
 }
@@ -169,9 +172,9 @@ func TestAccessToken(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	revoke := func(t *testing.T, b *bundle, which store.Which) {
-		n, err := b.DB.Revoke(ctx, which, "operator", "lost laptop", b.Now(), entry)
-		if err != nil || n != 1 {
-			t.Errorf("revoked %d, %v", n, err)
+		gone, err := b.DB.Revoke(ctx, store.CommandLine, which, "operator", "lost laptop", b.Now(), entry)
+		if err != nil || gone.SignIns != 1 {
+			t.Errorf("revoked %d, %v", gone.SignIns, err)
 		}
 	}
 	rows := []struct {
@@ -184,12 +187,12 @@ func TestAccessToken(t *testing.T) {
 		{"expired", func(_ *testing.T, b *bundle) { b.later(AccessLife) }, false},
 		{"disabled user", func(t *testing.T, b *bundle) { b.asOwner(t, "UPDATE users SET disabled_at = now()") }, false},
 		{"ended tenant", func(t *testing.T, b *bundle) {
-			if err := b.DB.EndTenant(ctx, b.tenant.ID, b.Now(), entry); err != nil {
+			if _, err := b.DB.EndTenant(ctx, b.tenant.ID, b.Now(), entry); err != nil {
 				t.Fatal(err)
 			}
 		}, false},
 		{"revoked", func(t *testing.T, b *bundle) {
-			grants, err := b.DB.Grants(ctx, b.user.ID)
+			grants, err := b.DB.SignIns(ctx, store.CommandLine, b.user.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,11 +201,11 @@ func TestAccessToken(t *testing.T) {
 		{"revoked by user", func(t *testing.T, b *bundle) { revoke(t, b, store.Which{User: b.user.ID}) }, false},
 		{"revoked by tenant", func(t *testing.T, b *bundle) { revoke(t, b, store.Which{Tenant: b.tenant.ID}) }, false},
 		{"revoked by itself", func(t *testing.T, b *bundle) {
-			grants, err := b.DB.Grants(ctx, b.user.ID)
+			grants, err := b.DB.SignIns(ctx, store.CommandLine, b.user.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := b.DB.RevokeOwn(ctx, grants[0].ID, "user", "", b.Now(), entry); err != nil {
+			if _, err := b.DB.Revoke(ctx, store.SignInDesk, store.Which{Grant: grants[0].ID}, "user", "", b.Now(), entry); err != nil {
 				t.Error(err)
 			}
 		}, false},
@@ -218,7 +221,7 @@ func TestAccessToken(t *testing.T) {
 				b.refresh(t, tokens.Refresh)
 				return
 			}
-			if _, err := b.Refresh(ctx, tokens.Refresh, ExtensionClient); (err == nil) != row.alive {
+			if _, err := b.Refresh(ctx, tokens.Refresh, ExtensionClient, ""); (err == nil) != row.alive {
 				t.Errorf("its refresh token: %v", err)
 			}
 		})
@@ -240,11 +243,11 @@ func TestWrongTokens(t *testing.T) {
 		}
 	}
 	for _, token := range []string{"", tokens.Access, tokens.Refresh[:53]} {
-		if _, err := b.Refresh(ctx, token, ExtensionClient); fault.Code(err) != "refresh-token-invalid" {
+		if _, err := b.Refresh(ctx, token, ExtensionClient, ""); fault.Code(err) != "refresh-token-invalid" {
 			t.Errorf("%d characters: %v", len(token), err)
 		}
 	}
-	if _, err := b.Refresh(ctx, tokens.Refresh, "other"); fault.Code(err) != "refresh-token-invalid" {
+	if _, err := b.Refresh(ctx, tokens.Refresh, "other", ""); fault.Code(err) != "refresh-token-invalid" {
 		t.Errorf("another client: %v", err)
 	}
 	b.wantAlive(t, tokens.Access, true)
@@ -265,7 +268,7 @@ func TestRefreshRotates(t *testing.T) {
 	b.later(RefreshLife - time.Microsecond)
 	fourth := b.refresh(t, third.Refresh)
 	b.later(RefreshLife)
-	if _, err := b.Refresh(context.Background(), fourth.Refresh, ExtensionClient); fault.Code(err) != "refresh-token-invalid" {
+	if _, err := b.Refresh(context.Background(), fourth.Refresh, ExtensionClient, ""); fault.Code(err) != "refresh-token-invalid" {
 		t.Errorf("after 90 days: %v", err)
 	}
 }
@@ -322,19 +325,19 @@ func TestReplayOutsideTheWindow(t *testing.T) {
 			first := b.signIn(t)
 			second := b.refresh(t, first.Refresh)
 			then(t, b)
-			if _, err := b.Refresh(context.Background(), first.Refresh, ExtensionClient); fault.Code(err) != "refresh-token-invalid" {
+			if _, err := b.Refresh(context.Background(), first.Refresh, ExtensionClient, ""); fault.Code(err) != "refresh-token-invalid" {
 				t.Errorf("got %v", err)
 			}
 			b.wantAlive(t, first.Access, false)
 			b.wantAlive(t, second.Access, false)
-			if _, err := b.Refresh(context.Background(), second.Refresh, ExtensionClient); fault.Code(err) != "refresh-token-invalid" {
+			if _, err := b.Refresh(context.Background(), second.Refresh, ExtensionClient, ""); fault.Code(err) != "refresh-token-invalid" {
 				t.Errorf("the successor: %v", err)
 			}
 			b.wantAlive(t, other.Access, true)
-			if grants, err := b.DB.Grants(context.Background(), b.user.ID); err != nil || grants[0].RevokedBy == nil || *grants[0].RevokedBy != "system" {
+			if grants, err := b.DB.SignIns(context.Background(), store.CommandLine, b.user.ID); err != nil || grants[0].RevokedBy == nil || *grants[0].RevokedBy != "system" {
 				t.Errorf("the sign-in: %v", err)
 			}
-			if !strings.Contains(b.dump(t), "sign-in-revoke") {
+			if !strings.Contains(b.dump(t), "token-reuse") {
 				t.Error("the audit says nothing of it")
 			}
 		})
@@ -370,7 +373,7 @@ func TestConcurrentRefresh(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range answers {
 		all.Go(func() {
-			tokens, err := b.Refresh(context.Background(), first.Refresh, ExtensionClient)
+			tokens, err := b.Refresh(context.Background(), first.Refresh, ExtensionClient, "")
 			if err != nil {
 				t.Error(err)
 			}
@@ -394,9 +397,9 @@ func TestRefreshAgainstRevoke(t *testing.T) {
 		tokens := b.signIn(t)
 		var both sync.WaitGroup
 		var next Tokens
-		both.Go(func() { next, _ = b.Refresh(context.Background(), tokens.Refresh, ExtensionClient) })
+		both.Go(func() { next, _ = b.Refresh(context.Background(), tokens.Refresh, ExtensionClient, "") })
 		both.Go(func() {
-			if _, err := b.DB.Revoke(context.Background(), store.Which{User: b.user.ID}, "user", "", b.Now(), entry); err != nil {
+			if _, err := b.DB.Revoke(context.Background(), store.CommandLine, store.Which{User: b.user.ID}, "user", "", b.Now(), entry); err != nil {
 				t.Error(err)
 			}
 		})

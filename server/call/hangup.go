@@ -95,6 +95,24 @@ func (s *Service) obeyHangUps(ctx context.Context) {
 	}
 }
 
+// EndRevoked ends the calls of sign-ins that were ended, as far as they only ring
+// their own phone: what two people speak on goes on.
+func (s *Service) EndRevoked(ctx context.Context, grants []uuid.UUID) {
+	calls, err := s.DB.HangUpRevoked(ctx, s.Replica, grants)
+	if err != nil {
+		s.Log.Warn("calls of an ended sign-in may go on ringing", "error", err)
+		return
+	}
+	for _, call := range calls {
+		line, err := s.Lines.line(ctx, idOf(call.PBXID))
+		if err != nil {
+			s.Log.Warn("no line to hang up on", "call_id", call.ID, "error", err)
+			continue
+		}
+		s.background(func(ctx context.Context) { s.hangUpUntilGone(ctx, line, call) })
+	}
+}
+
 func (s *Service) hasEnded(ctx context.Context, channel string) bool {
 	call, _, err := s.DB.Advance(ctx, channel, func(models.FollowedCall) (store.Step, bool) { return store.Step{}, false })
 	return err == nil && call.ID == uuid.Nil

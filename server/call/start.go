@@ -24,12 +24,11 @@ import (
 
 // Caller is who clicks.
 type Caller struct {
-	TenantID    uuid.UUID
-	UserID      uuid.UUID
-	GrantID     uuid.UUID // Nil: the command line
-	SignInLabel string
-	Region      string
-	PBXID       uuid.UUID // Nil: the installation's own
+	TenantID uuid.UUID
+	UserID   uuid.UUID
+	GrantID  uuid.UUID // Nil: the command line
+	Region   string
+	PBXID    uuid.UUID // Nil: the installation's own
 }
 
 // Click is what was clicked.
@@ -59,7 +58,7 @@ func (s *Service) Start(ctx context.Context, caller Caller, click Click) (call m
 	}
 	n := store.NewCall{
 		TenantID: caller.TenantID, UserID: caller.UserID, DeviceID: click.DeviceID, GrantID: caller.GrantID,
-		SignInLabel: caller.SignInLabel, Number: click.Number, Name: click.Name, Private: click.Private,
+		Number: click.Number, Name: click.Name, Private: click.Private,
 		Key: click.Key, Fingerprints: prints, At: started.UTC().Truncate(time.Millisecond), MaxAge: s.MaxAge,
 		ReplicaID: s.Replica, ChannelID: newChannelID(),
 	}

@@ -41,6 +41,10 @@ type commands struct {
 		List   tokenListCmd   `cmd:"" help:"List a user's sign-ins."`
 		Revoke tokenRevokeCmd `cmd:"" help:"End sign-ins."`
 	} `cmd:"" help:"Sign-ins."`
+	Client struct {
+		Create clientCreateCmd `cmd:"" help:"Let an internal service ask about tokens (RFC 7662)."`
+		Remove clientRemoveCmd `cmd:"" help:"Take that away from it."`
+	} `cmd:"" help:"Internal services that may introspect."`
 	PBX struct {
 		Check pbxCheckCmd `cmd:"" help:"Try the line to the PBX, ringing nobody."`
 	} `cmd:"" name:"pbx" help:"The telephone exchange."`

@@ -99,7 +99,7 @@ func (c *dialCmd) prepare(r *run, s *services) (call.Caller, call.Click, error) 
 			return call.Caller{}, call.Click{}, err
 		}
 	}
-	caller := call.Caller{TenantID: t.ID, UserID: u.ID, SignInLabel: "command line", Region: t.Region}
+	caller := call.Caller{TenantID: t.ID, UserID: u.ID, Region: t.Region}
 	if t.PBXID != nil {
 		caller.PBXID = *t.PBXID
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"clicktodial/server/api"
-	"clicktodial/server/auth"
 	"clicktodial/server/console"
 	"clicktodial/server/fault"
 	"clicktodial/server/retention"
@@ -24,10 +23,9 @@ import (
 type serveCmd struct{}
 
 const (
-	startLimit    = 30 * time.Second // how long Postgres may take to appear
-	drainLimit    = 10 * time.Second
-	clockSkew     = 250 * time.Millisecond
-	eraseInterval = 10 * time.Second
+	startLimit = 30 * time.Second // how long Postgres may take to appear
+	drainLimit = 10 * time.Second
+	clockSkew  = 250 * time.Millisecond
 )
 
 // Run serves until it is told to stop.
@@ -59,7 +57,7 @@ func (*serveCmd) Run(r *run) error {
 	start := func(fn func(context.Context) error) { work.Go(func() { _ = fn(ctx) }) } // they end with ctx, and log what goes wrong
 	start(s.calls.Run)
 	start((&retention.PurgeJob{DB: s.db, Interval: r.cfg.PurgeInterval, Log: s.log}).Run)
-	start(s.eraseSuccessors)
+	start(s.auth.Run)
 	metrics := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second}
 	work.Go(func() { _ = metrics.Serve(inside) })
 	served := make(chan error, 1)
@@ -90,7 +88,7 @@ func (r *run) newApp(s *services, observe func(string, int, time.Duration), clos
 		Log: s.log, Now: time.Now, Observe: observe,
 	})
 	described := (&api.API{
-		Calls: s.calls, Auth: s.auth, Limits: s.redis, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
+		Calls: s.calls, Auth: s.auth, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
 		Origin: web.OwnOrigin(r.cfg.PublicURL, r.cfg.ExtensionIDs), Now: time.Now, Log: s.log, Closing: closing,
 	}).Register(app)
 	if r.cfg.Loopback() {
@@ -138,22 +136,6 @@ func (s *services) checkRedis(ctx context.Context) {
 		s.log.Warn("Redis cannot be asked; calls go through without it", "error", err)
 	case policy != "noeviction":
 		s.log.Error("Redis must have maxmemory-policy noeviction, or it drops what is still due", "policy", policy)
-	}
-}
-
-// eraseSuccessors blanks the sealed answers to refresh tokens once their 30 s are over.
-func (s *services) eraseSuccessors(ctx context.Context) error {
-	tick := time.NewTicker(eraseInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if err := s.db.EraseSuccessors(ctx, time.Now().Add(-auth.ReplayWindow)); err != nil {
-				s.log.Warn("sealed answers were not erased", "error", err)
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/audit"
+	"clicktodial/server/auth"
 	"clicktodial/server/store"
 )
 
@@ -65,14 +66,29 @@ func (c *tenantCreateCmd) Run(r *run) error {
 		t.PBXID = &conn.ID
 	}
 	entry := audit.Entry(audit.Operator, "tenant-create", audit.Subject{Kind: "tenant", ID: t.ID, Tenant: t.ID}, "")
-	return r.withDB(func(db *store.DB) error {
+	return r.withAuth(func(db *store.DB, s *auth.Service) error {
 		if err := db.CreateTenant(r.ctx, t, admin, conn, entry); err != nil {
 			return err
 		}
-		// An invitation link comes with sign-in by password; `user pair` serves until then.
-		out := map[string]any{"tenantId": t.ID, "adminId": admin.ID, "invitation": nil}
-		return r.print(out, func(w io.Writer) { fmt.Fprintf(w, "tenant %s\nadmin  %s\n", t.ID, admin.ID) })
+		link, err := invite(r, db, s, admin)
+		if err != nil {
+			return err
+		}
+		out := map[string]any{"tenantId": t.ID, "adminId": admin.ID, "invitation": link.URL}
+		return r.print(out, func(w io.Writer) {
+			fmt.Fprintf(w, "tenant %s\nadmin  %s\n\nThe admin sets a password here, once, until %s:\n%s\n",
+				t.ID, admin.ID, link.ExpiresAt.Local().Format(time.DateTime), link.URL)
+		})
 	})
+}
+
+// invite stores the link with which a new user sets a password.
+func invite(r *run, db *store.DB, s *auth.Service, u models.User) (auth.Link, error) {
+	link, row, err := s.Invite(u)
+	if err != nil {
+		return link, err
+	}
+	return link, db.CreateLink(r.ctx, store.CommandLine, row, audit.Entry(audit.Operator, "password-link-create", subjectOf(u), string(row.Kind)))
 }
 
 // sealPBX makes the row of a tenant's own PBX; nil for "".
@@ -180,9 +196,8 @@ func (c *tenantEndCmd) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	entry := audit.Entry(audit.Operator, "tenant-end", audit.Subject{Kind: "tenant", ID: id, Tenant: id}, "")
-	return r.withDB(func(db *store.DB) error {
-		if err := db.EndTenant(r.ctx, id, time.Now().UTC(), entry); err != nil {
+	return r.withAuth(func(_ *store.DB, s *auth.Service) error {
+		if err := s.EndTenant(r.ctx, id); err != nil {
 			return err
 		}
 		return r.print(map[string]any{"tenantId": id, "status": "ended"}, func(w io.Writer) { fmt.Fprintln(w, "ended") })

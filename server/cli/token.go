@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/uuid"
 
-	"clicktodial/models"
 	"clicktodial/server/audit"
+	"clicktodial/server/auth"
 	"clicktodial/server/store"
 )
 
@@ -28,7 +28,7 @@ type signIn struct {
 	RevokedBy   *string    `json:"revokedBy"`
 }
 
-func asSignIn(g models.Grant) signIn {
+func asSignIn(g store.SignIn) signIn {
 	s := signIn{
 		ID: g.ID, DeviceName: g.DeviceName, SupportCode: g.SupportCode, CreatedAt: g.CreatedAt.UTC(),
 		ExpiresAt: g.ExpiresAt.UTC(), RevokedAt: g.RevokedAt, RevokedBy: g.RevokedBy,
@@ -47,7 +47,7 @@ func (c *tokenListCmd) Run(r *run) error {
 		if err != nil {
 			return err
 		}
-		grants, err := db.Grants(r.ctx, u.ID)
+		grants, err := db.SignIns(r.ctx, store.CommandLine, u.ID)
 		if err != nil {
 			return err
 		}
@@ -77,18 +77,17 @@ type tokenRevokeCmd struct {
 	Reason string `default:"by the operator" help:"Why; the user sees it."`
 }
 
-// Run revokes.
+// Run revokes. When it returns, no replica takes the tokens any more.
 func (c *tokenRevokeCmd) Run(r *run) error {
 	if err := readLine("--reason", c.Reason, maxReason); err != nil {
 		return err
 	}
-	return r.withDB(func(db *store.DB) error {
+	return r.withAuth(func(db *store.DB, s *auth.Service) error {
 		which, subject, err := c.which(r, db)
 		if err != nil {
 			return err
 		}
-		ended, err := db.Revoke(r.ctx, which, "operator", c.Reason, time.Now().UTC(),
-			audit.Entry(audit.Operator, "sign-in-revoke", subject, c.Reason))
+		ended, err := s.RevokeByOperator(r.ctx, which, subject, c.Reason)
 		if err != nil {
 			return err
 		}
@@ -96,16 +95,16 @@ func (c *tokenRevokeCmd) Run(r *run) error {
 	})
 }
 
-func (c *tokenRevokeCmd) which(r *run, db *store.DB) (store.Which, audit.Subject, error) {
+func (c *tokenRevokeCmd) which(r *run, db *store.DB) (auth.Which, audit.Subject, error) {
 	switch {
 	case c.ID != "":
 		id, err := readID(c.ID)
-		return store.Which{Grant: id}, audit.Subject{Kind: "grant", ID: id}, err
+		return auth.Which{SignIn: id}, audit.Subject{Kind: "grant", ID: id}, err
 	case c.User != "":
 		u, err := findUser(r, db, c.User)
-		return store.Which{User: u.ID}, subjectOf(u), err
+		return auth.Which{User: u.ID}, subjectOf(u), err
 	default:
 		id, err := readID(c.Tenant)
-		return store.Which{Tenant: id}, audit.Subject{Kind: "tenant", ID: id, Tenant: id}, err
+		return auth.Which{Tenant: id}, audit.Subject{Kind: "tenant", ID: id, Tenant: id}, err
 	}
 }

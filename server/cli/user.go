@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -44,11 +45,19 @@ func (c *userCreateCmd) Run(r *run) error {
 		}
 		u.TenantID = &subject.Tenant
 	}
-	return r.withDB(func(db *store.DB) error {
+	return r.withAuth(func(db *store.DB, s *auth.Service) error {
 		if err := db.CreateUser(r.ctx, u, audit.Entry(audit.Operator, "user-create", subject, "")); err != nil {
 			return err
 		}
-		return r.print(map[string]any{"userId": u.ID}, func(w io.Writer) { fmt.Fprintf(w, "user %s\n", u.ID) })
+		link, err := invite(r, db, s, u)
+		if err != nil {
+			return err
+		}
+		out := map[string]any{"userId": u.ID, "invitation": link.URL}
+		return r.print(out, func(w io.Writer) {
+			fmt.Fprintf(w, "user %s\n\nThey set a password here, once, until %s (or: user password, user pair):\n%s\n",
+				u.ID, link.ExpiresAt.Local().Format(time.DateTime), link.URL)
+		})
 	})
 }
 
@@ -67,11 +76,15 @@ func (c *userPasswordCmd) Run(r *run) error {
 		if err != nil {
 			return err
 		}
-		hash, err := auth.HashPassword(string(password))
+		typed := strings.TrimRight(string(password), "\r\n") // a shell adds one
+		if err := auth.CheckPassword(typed); err != nil {
+			return err
+		}
+		hash, err := auth.HashPassword(typed)
 		if err != nil {
 			return err
 		}
-		if err := db.SetPassword(r.ctx, u.ID, hash, audit.Entry(audit.Operator, "password-set", subjectOf(u), "")); err != nil {
+		if err := db.SetPassword(r.ctx, u.ID, hash, time.Now().UTC(), audit.Entry(audit.Operator, "password-set", subjectOf(u), "")); err != nil {
 			return err
 		}
 		return r.print(map[string]any{"userId": u.ID}, func(w io.Writer) { fmt.Fprintln(w, "The password is set.") })

@@ -58,6 +58,32 @@ func (r *run) keys() (*auth.Keys, error) {
 	return auth.NewKeys(r.cfg.Keys())
 }
 
+// withAuth runs fn with what signs people in and out, for commands that need no
+// PBX. Redis is asked where REDIS_URL is set; without it, or when it is away, the
+// running replicas read of a revocation in Postgres.
+func (r *run) withAuth(fn func(*store.DB, *auth.Service) error) error {
+	return r.withDB(func(db *store.DB) error {
+		s := &auth.Service{DB: db, PublicURL: r.cfg.PublicURL, Now: time.Now, Log: r.newLog()}
+		if len(r.cfg.Keys()) > 0 {
+			keys, err := r.keys()
+			if err != nil {
+				return err
+			}
+			s.Keys = keys
+		}
+		if r.cfg.RedisURL == "" {
+			return fn(db, s)
+		}
+		redis, err := live.Open(r.cfg.RedisURL, r.cfg.RedisPrefix)
+		if err != nil {
+			return &config.Faults{Lines: []string{err.Error()}}
+		}
+		defer redis.Close() //nolint:errcheck // the command is over
+		s.Redis, s.Cache = redis, live.NewTokenCache(redis)
+		return fn(db, s)
+	})
+}
+
 // openPBX makes the adapter of a PBX URL's kind; name says where the URL is from.
 func openPBX(name, url string, log *slog.Logger) (pbx.Adapter, error) {
 	kind, _, _ := strings.Cut(url, "://")
@@ -116,7 +142,10 @@ func (r *run) newServices() (*services, error) {
 	}
 	s.fanout = live.NewFanout(s.redis)
 	s.lines = call.NewLines(own, s.openTenantPBX, s.log)
-	s.auth = &auth.Service{DB: s.db, Redis: s.redis, Keys: s.keys, Now: time.Now}
+	s.auth = &auth.Service{
+		DB: s.db, Redis: s.redis, Cache: live.NewTokenCache(s.redis), Keys: s.keys, PublicURL: r.cfg.PublicURL, Now: time.Now, Log: s.log,
+		OnEnded: func(ctx context.Context, grants []uuid.UUID) { s.calls.EndRevoked(ctx, grants) },
+	}
 	s.calls, err = call.New(call.Parts{
 		DB: s.db, Index: live.NewTTLIndex(s.redis), Fanout: s.fanout, Lines: s.lines,
 		Check: policy.Default.Check, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +31,10 @@ type Redis struct {
 	client *redis.Client
 	prefix string
 	rests  atomic.Int64 // unix ns until which we do not try
+
+	mu  sync.Mutex
+	run string    // the run id of the Redis that we talk to
+	met time.Time // when we first did
 }
 
 // Open makes a client; it does not connect yet. prefix begins every key, "ctd:"
@@ -45,7 +51,39 @@ func Open(url, prefix string) (*Redis, error) {
 	opts.MaxRetries = -1
 	opts.DialerRetries = 1
 	opts.ClientName = "clicktodial"
-	return &Redis{client: redis.NewClient(opts), prefix: prefix}, nil
+	r := &Redis{prefix: prefix}
+	opts.OnConnect = r.meet
+	r.client = redis.NewClient(opts)
+	return r, nil
+}
+
+// runID is a line of INFO server: another one is another process.
+var runID = regexp.MustCompile(`(?m)^run_id:([0-9a-f]+)\r?$`)
+
+// meet looks, on each new connection, whether it leads to the Redis that we know.
+// One that does not tell is a stranger each time.
+func (r *Redis) meet(ctx context.Context, conn *redis.Conn) error {
+	info, err := conn.Info(ctx, "server").Result()
+	var refused redis.Error
+	if err != nil && !errors.As(err, &refused) {
+		return err
+	}
+	run := ""
+	if found := runID.FindStringSubmatch(info); found != nil {
+		run = found[1]
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if run == "" || run != r.run {
+		r.run, r.met = run, time.Now()
+	}
+	return nil
+}
+
+func (r *Redis) since() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.met
 }
 
 // Close ends all connections.

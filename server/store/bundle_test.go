@@ -103,7 +103,7 @@ func (b *bundle) newGrant(t *testing.T, user models.User) models.Grant {
 		ID: uuid.Must(uuid.NewV7()), TenantID: user.TenantID, UserID: user.ID, Hash: hash[:], MadeBy: "operator",
 		CreatedAt: b.at, ExpiresAt: b.at.Add(time.Minute),
 	}
-	if err := b.db.CreatePairing(ctx, code, entry); err != nil {
+	if err := b.db.CreatePairing(ctx, store.CommandLine, code, entry); err != nil {
 		t.Fatal(err)
 	}
 	id := uuid.Must(uuid.NewV7())

@@ -19,15 +19,14 @@ import (
 
 // NewCall asks for a call's row. Everything in it was parsed and allowed.
 type NewCall struct {
-	TenantID    uuid.UUID
-	UserID      uuid.UUID
-	DeviceID    uuid.UUID // Nil: the user's first
-	GrantID     uuid.UUID // Nil: none (the command line)
-	SignInLabel string
-	Number      phone.Number
-	Name        phone.Name
-	Private     bool
-	Key         string // the client's idempotency key
+	TenantID uuid.UUID
+	UserID   uuid.UUID
+	DeviceID uuid.UUID // Nil: the user's first
+	GrantID  uuid.UUID // Nil: none (the command line)
+	Number   phone.Number
+	Name     phone.Name
+	Private  bool
+	Key      string // the client's idempotency key
 	// Fingerprints of the request under the key of today and of yesterday: a
 	// click may be repeated over midnight.
 	Fingerprints [2][]byte
@@ -70,6 +69,8 @@ type callerRow struct {
 	Region          string
 	RingSeconds     int
 	DialplanContext string
+	SignInLabel     string
+	SignedOut       bool
 }
 
 // callCounts are the user's calls that count against the limits.
@@ -112,14 +113,16 @@ func (d *DB) lockCaller(s session, n NewCall) (row callerRow, counts callCounts,
 	var known, used, counted bool
 	t.ask(`SELECT u.disabled_at, t.status, t.retention_days, t.pbx_id, t.region, t.ring_seconds, t.dialplan_context,
 		  d.id AS device_id, coalesce(d.label, '') AS device_label, coalesce(d.endpoint, '') AS endpoint, d.caller_id,
-		  coalesce(d.withheld, false) AS withheld
+		  coalesce(d.withheld, false) AS withheld,
+		  coalesce(g.device_name, '') AS sign_in_label, g.revoked_at IS NOT NULL AS signed_out
 		FROM users u JOIN tenants t ON t.id = u.tenant_id
+		LEFT JOIN grants g ON g.id = $5 AND g.tenant_id = u.tenant_id AND g.user_id = u.id
 		LEFT JOIN LATERAL (
 		  SELECT * FROM devices d WHERE d.tenant_id = u.tenant_id AND d.user_id = u.id AND ($1 OR d.id = $2)
 		  ORDER BY d.created_at, d.id LIMIT 1
 		) d ON true
 		WHERE u.tenant_id = $3 AND u.id = $4 FOR NO KEY UPDATE OF u`,
-		n.DeviceID == uuid.Nil, n.DeviceID, n.TenantID, n.UserID).Query(find(&row, &known))
+		n.DeviceID == uuid.Nil, n.DeviceID, n.TenantID, n.UserID, n.GrantID).Query(find(&row, &known))
 	t.add(n.findKey(t.write)).Query(find(&key, &used))
 	t.ask(`SELECT count(*) FILTER (WHERE ended_at IS NULL) AS live, count(*) FILTER (WHERE created_at > $1) AS recent
 		FROM calls WHERE tenant_id = $2 AND user_id = $3 AND (ended_at IS NULL OR created_at > $1)`,
@@ -127,7 +130,7 @@ func (d *DB) lockCaller(s session, n NewCall) (row callerRow, counts callCounts,
 	if err := s.send(t); err != nil {
 		return row, counts, nil, err
 	}
-	if !known {
+	if !known || row.SignedOut {
 		return row, counts, nil, fault.New(fault.Unauthorized, "unauthorized", "Please sign in again.")
 	}
 	if used {
@@ -220,7 +223,7 @@ func (n NewCall) rows(caller callerRow) (models.Call, Dial) {
 	masked := n.Number.Masked()
 	call := models.Call{
 		ID: uuid.Must(uuid.NewV7()), TenantID: n.TenantID, UserID: n.UserID,
-		DeviceID: caller.DeviceID, DeviceLabel: caller.DeviceLabel, SignInLabel: n.SignInLabel,
+		DeviceID: caller.DeviceID, DeviceLabel: caller.DeviceLabel, SignInLabel: caller.SignInLabel,
 		Number: n.Number, Name: n.Name, NumberMasked: &masked,
 		Private: n.Private, DeleteAtEnd: deleteAtEnd,
 		Status: models.Initiating, Dispatch: models.Dispatching,
@@ -229,6 +232,8 @@ func (n NewCall) rows(caller callerRow) (models.Call, Dial) {
 	}
 	if n.GrantID != uuid.Nil {
 		call.GrantID = &n.GrantID
+	} else {
+		call.SignInLabel = "command line"
 	}
 	if four := n.Number.LastFour(); four != "" {
 		call.LastFour = &four

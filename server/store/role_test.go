@@ -35,7 +35,8 @@ func state(err error) string {
 var rows = []any{
 	models.Tenant{}, models.PBXConnection{}, models.User{}, models.Device{}, models.Grant{}, models.Token{},
 	models.PairingCode{}, models.Audit{}, models.Call{}, models.FollowedCall{}, models.CallEvent{}, models.Refusal{},
-	models.Idempotency{}, models.DailyKey{}, models.Replica{},
+	models.Idempotency{}, models.DailyKey{}, models.Replica{}, models.MaskedCall{}, models.PasswordLink{}, models.RecoveryCode{},
+	models.Session{}, models.AuthorizationCode{}, models.Revocation{}, models.OAuthClient{},
 }
 
 // unmodelled are columns that no row type reads.

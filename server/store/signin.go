@@ -22,6 +22,9 @@ type Bearer struct {
 	GrantID        uuid.UUID
 	GrantExpiresAt time.Time
 	RevokedAt      *time.Time
+	RevokedBy      *string
+	RevokedReason  *string
+	ClientID       string
 	DeviceName     string
 	SupportCode    string
 	Scopes         string
@@ -39,7 +42,8 @@ type Bearer struct {
 }
 
 const bearerRow = `SELECT k.id AS token_id, k.expires_at AS token_expires_at, k.used_at, k.successor,
-	  g.id AS grant_id, g.expires_at AS grant_expires_at, g.revoked_at, g.device_name, g.support_code, g.scopes,
+	  g.id AS grant_id, g.expires_at AS grant_expires_at, g.revoked_at, g.revoked_by, g.revoked_reason,
+	  g.client_id, g.device_name, g.support_code, coalesce(k.scopes, g.scopes) AS scopes,
 	  u.id AS user_id, u.tenant_id, u.email, u.name AS user_name, u.role, u.disabled_at,
 	  coalesce(t.name, '') AS tenant_name, coalesce(t.status, 'active') AS tenant_status, coalesce(t.region, '') AS region, t.pbx_id
 	FROM tokens k JOIN grants g ON g.id = k.grant_id JOIN users u ON u.id = g.user_id
@@ -63,6 +67,14 @@ func (d *DB) FindBearer(ctx context.Context, kind models.TokenKind, hash []byte)
 	return b, err
 }
 
+// BearerOf gives who stands behind a sign-in, without a token.
+func (d *DB) BearerOf(ctx context.Context, grant uuid.UUID) (b Bearer, err error) {
+	err = d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
+		return tx.Raw(bearerRow+" WHERE g.id = ? LIMIT 1", grant).Take(&b).Error
+	})
+	return b, err
+}
+
 // Issue is a pair of tokens to store.
 type Issue struct{ Access, Refresh models.Token }
 
@@ -72,9 +84,9 @@ type Issue struct{ Access, Refresh models.Token }
 // ends the sign-in instead.
 func (d *DB) Rotate(ctx context.Context, hash []byte, now time.Time,
 	decide func(Bearer) (issue *Issue, sealed []byte, revokeReason string, err error),
-) error {
+) (ended Ended, err error) {
 	var decided error
-	err := d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
+	err = d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
 		var b Bearer
 		if err := tx.Raw(bearerColumns+" FOR UPDATE OF g", models.RefreshToken, hash).Take(&b).Error; err != nil {
 			return err
@@ -86,8 +98,9 @@ func (d *DB) Rotate(ctx context.Context, hash []byte, now time.Time,
 		issue, sealed, reason, err := decide(b)
 		decided = err
 		if reason != "" {
-			return revoke(tx, tx.Where("id = ?", b.GrantID), "system", reason, now,
-				models.Audit{TenantID: b.TenantID, ActorKind: "system", Action: "sign-in-revoke", SubjectKind: "grant", SubjectID: &b.GrantID, Reason: reason})
+			ended, err = revoke(tx, Which{Grant: b.GrantID}, "system", reason, now,
+				models.Audit{TenantID: b.TenantID, ActorKind: "system", Action: "token-reuse", SubjectKind: "grant", SubjectID: &b.GrantID, Reason: reason})
+			return err
 		}
 		if issue == nil {
 			return nil
@@ -99,9 +112,9 @@ func (d *DB) Rotate(ctx context.Context, hash []byte, now time.Time,
 			Updates(map[string]any{"used_at": now, "successor": sealed}).Error
 	})
 	if err != nil {
-		return err
+		return ended, err
 	}
-	return decided
+	return ended, decided
 }
 
 // EraseSuccessors blanks the sealed answers of tokens used before the instant.
@@ -119,10 +132,13 @@ func (d *DB) FindUser(ctx context.Context, email string) (u models.User, err err
 	return u, err
 }
 
-// CreatePairing stores a pairing code's hash, with its audit entry.
-func (d *DB) CreatePairing(ctx context.Context, code models.PairingCode, entry models.Audit) error {
-	return d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
-		if err := tx.Create(&code).Error; err != nil {
+// CreatePairing stores a pairing code's hash, with its audit entry. ErrNotFound
+// when the user is not of that tenant.
+func (d *DB) CreatePairing(ctx context.Context, as Asker, code models.PairingCode, entry models.Audit) error {
+	return d.ask(ctx, as, func(tx *gorm.DB) error {
+		if err := tx.Create(&code).Error; violates(err, "pairing_codes_tenant_id_user_id_fkey") {
+			return ErrNotFound
+		} else if err != nil {
 			return err
 		}
 		return addAudit(tx, entry)
@@ -144,86 +160,130 @@ func (d *DB) RedeemPairing(ctx context.Context, hash []byte, now time.Time,
 		if res.RowsAffected == 0 {
 			return ErrNotFound
 		}
-		var alive int64
-		err := tx.Raw(`SELECT count(*) FROM users u LEFT JOIN tenants t ON t.id = u.tenant_id
-			WHERE u.id = ? AND u.disabled_at IS NULL AND coalesce(t.status, 'active') = 'active'`, code.UserID).Scan(&alive).Error
-		if err != nil {
+		if err := mustLive(tx, code.UserID); err != nil {
 			return err
 		}
-		if alive == 0 {
-			return ErrNotFound
-		}
 		grant, issue, entry := build(code)
-		if err := tx.Create(&grant).Error; err != nil {
-			return fmt.Errorf("storing a sign-in: %w", clean(err))
-		}
-		if err := tx.Create([]models.Token{issue.Access, issue.Refresh}).Error; err != nil {
-			return fmt.Errorf("storing tokens: %w", clean(err))
-		}
-		return addAudit(tx, entry)
+		return createSignIn(tx, grant, issue, entry)
 	})
 }
 
-// TouchGrant notes the day on which a sign-in was last used.
-func (d *DB) TouchGrant(ctx context.Context, grant uuid.UUID, day time.Time) error {
-	return d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
-		return tx.Model(&models.Grant{}).Where("id = ? AND (last_used_on IS NULL OR last_used_on < ?)", grant, day.Format(time.DateOnly)).
-			Update("last_used_on", day.Format(time.DateOnly)).Error
-	})
-}
-
-// Grants gives the user's sign-ins, newest first.
-func (d *DB) Grants(ctx context.Context, user uuid.UUID) (grants []models.Grant, err error) {
-	err = d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
-		return tx.Where("user_id = ?", user).Order("created_at DESC, id DESC").Limit(1000).Find(&grants).Error
-	})
-	return grants, err
-}
-
-// Which says which sign-ins to revoke; exactly one field is set.
-type Which struct{ Grant, User, Tenant uuid.UUID }
-
-func (w Which) scope(tx *gorm.DB) *gorm.DB {
-	switch {
-	case w.Grant != uuid.Nil:
-		return tx.Where("id = ?", w.Grant)
-	case w.User != uuid.Nil:
-		return tx.Where("user_id = ?", w.User)
-	default:
-		return tx.Where("tenant_id = ?", w.Tenant)
+// mustLive gives ErrNotFound for a user who may no longer sign in.
+func mustLive(tx *gorm.DB, user uuid.UUID) error {
+	var alive int64
+	err := tx.Raw(`SELECT count(*) FROM users u LEFT JOIN tenants t ON t.id = u.tenant_id
+		WHERE u.id = ? AND u.disabled_at IS NULL AND coalesce(t.status, 'active') = 'active'`, user).Scan(&alive).Error
+	if err == nil && alive == 0 {
+		return ErrNotFound
 	}
-}
-
-// Revoke ends sign-ins and deletes their tokens; it says how many were alive.
-func (d *DB) Revoke(ctx context.Context, which Which, by, reason string, now time.Time, entry models.Audit) (ended int64, err error) {
-	err = d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
-		ended, err = revokeCounted(tx, which.scope(tx), by, reason, now, entry)
-		return err
-	})
-	return ended, err
-}
-
-// RevokeOwn ends the sign-in that asks for it.
-func (d *DB) RevokeOwn(ctx context.Context, grant uuid.UUID, by, reason string, now time.Time, entry models.Audit) error {
-	return d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
-		return revoke(tx, tx.Where("id = ?", grant), by, reason, now, entry)
-	})
-}
-
-func revoke(tx, scope *gorm.DB, by, reason string, now time.Time, entry models.Audit) error {
-	_, err := revokeCounted(tx, scope, by, reason, now, entry)
 	return err
 }
 
-// revokeCounted leaves the token rows: a token of a revoked sign-in is known and
-// refused, and goes with the purge at its own end.
-func revokeCounted(tx, scope *gorm.DB, by, reason string, now time.Time, entry models.Audit) (int64, error) {
-	res := scope.Model(&models.Grant{}).Where("revoked_at IS NULL").
-		Updates(map[string]any{"revoked_at": now, "revoked_by": by, "revoked_reason": reason})
-	if res.Error != nil {
-		return 0, res.Error
+func createSignIn(tx *gorm.DB, grant models.Grant, issue Issue, entry models.Audit) error {
+	if err := tx.Create(&grant).Error; err != nil {
+		return fmt.Errorf("storing a sign-in: %w", clean(err))
 	}
-	return res.RowsAffected, addAudit(tx, entry)
+	if err := tx.Create([]models.Token{issue.Access, issue.Refresh}).Error; err != nil {
+		return fmt.Errorf("storing tokens: %w", clean(err))
+	}
+	return addAudit(tx, entry)
+}
+
+// CreateCode stores an authorization code.
+func (d *DB) CreateCode(ctx context.Context, code models.AuthorizationCode) error {
+	return d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error { return tx.Create(&code).Error })
+}
+
+// RedeemCode uses an authorization code up, once, and stores the sign-in that
+// build makes of it, unless build refuses. A code that was used before ends the
+// sign-in that it gave (RFC 6749 4.1.2); ErrNotFound then, and for one that is
+// not known.
+func (d *DB) RedeemCode(ctx context.Context, hash []byte, now time.Time,
+	build func(code models.AuthorizationCode) (models.Grant, Issue, models.Audit, error),
+) (ended Ended, err error) {
+	var refused error
+	err = d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
+		var code models.AuthorizationCode
+		if err := tx.Clauses(clause.Locking{Strength: "UPDATE"}).Where("hash = ?", hash).Take(&code).Error; err != nil {
+			return err
+		}
+		if code.UsedAt != nil {
+			refused = ErrNotFound
+			ended, err = revokeReused(tx, code, now)
+			return err
+		}
+		grant, issue, entry, err := build(code)
+		if err != nil {
+			return err
+		}
+		if err := mustLive(tx, code.UserID); err != nil {
+			return err
+		}
+		if err := createSignIn(tx, grant, issue, entry); err != nil {
+			return err
+		}
+		return tx.Model(&models.AuthorizationCode{}).Where("id = ?", code.ID).
+			Updates(map[string]any{"used_at": now, "grant_id": grant.ID}).Error
+	})
+	if err == nil {
+		err = refused
+	}
+	return ended, err
+}
+
+func revokeReused(tx *gorm.DB, code models.AuthorizationCode, now time.Time) (Ended, error) {
+	if code.GrantID == nil { // the sign-in is long gone
+		return Ended{}, nil
+	}
+	const reason = "an authorization code came back"
+	return revoke(tx, Which{Grant: *code.GrantID}, "system", reason, now, models.Audit{
+		TenantID: code.TenantID, ActorKind: "system", Action: "code-reuse", SubjectKind: "grant", SubjectID: code.GrantID, Reason: reason,
+	})
+}
+
+// TouchGrants notes the day on which sign-ins were last used.
+func (d *DB) TouchGrants(ctx context.Context, grants []uuid.UUID, day time.Time) error {
+	return d.asUnsynced(ctx, roleAuth, func(tx *gorm.DB) error {
+		return tx.Exec("UPDATE grants SET last_used_on = ? WHERE id = ANY(?::uuid[]) AND (last_used_on IS NULL OR last_used_on < ?)",
+			day.Format(time.DateOnly), idTexts(grants), day.Format(time.DateOnly)).Error
+	})
+}
+
+func idTexts(ids []uuid.UUID) models.Texts {
+	texts := make(models.Texts, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return texts
+}
+
+// SignIn is a grant as its user, an admin or support may see it.
+type SignIn struct {
+	models.Grant
+	Alive bool // it has a refresh token that can still be used
+}
+
+// SignIns gives the user's sign-ins, newest first.
+func (d *DB) SignIns(ctx context.Context, as Asker, user uuid.UUID) (list []SignIn, err error) {
+	err = d.ask(ctx, as, func(tx *gorm.DB) error { return tx.Raw(signInsOf, user, maxSignIns).Scan(&list).Error })
+	return list, err
+}
+
+const (
+	maxSignIns = 1000
+	signInsOf  = `SELECT g.id, g.tenant_id, g.user_id, g.client_id, g.device_name, g.support_code, g.made_by, g.created_at,
+	  g.expires_at, g.last_used_on, g.revoked_at, g.revoked_by, g.revoked_reason,
+	  g.revoked_at IS NULL AND EXISTS (SELECT FROM tokens k WHERE k.grant_id = g.id AND k.kind = 'refresh'
+	    AND k.used_at IS NULL AND k.expires_at > statement_timestamp()) AS alive
+	FROM grants g WHERE g.user_id = ? ORDER BY g.created_at DESC, g.id DESC LIMIT ?`
+)
+
+// SignInEnd gives how a sign-in ended; ErrNotFound when it has not.
+func (d *DB) SignInEnd(ctx context.Context, grant uuid.UUID) (g models.Grant, err error) {
+	err = d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
+		return tx.Where("id = ? AND revoked_at IS NOT NULL", grant).Take(&g).Error
+	})
+	return g, err
 }
 
 func addAudit(tx *gorm.DB, entry models.Audit) error {

@@ -102,7 +102,38 @@ const (
 	roleFollow   dbRole = "ctd_follow"
 	roleOperator dbRole = "ctd_operator"
 	rolePurger   dbRole = "ctd_purger"
+	roleSupport  dbRole = "ctd_support"
 )
+
+// Asker is in whose name something is asked: row-level security shows each what
+// is theirs.
+type Asker struct {
+	role   dbRole
+	tenant uuid.UUID
+}
+
+// Those who ask, besides a tenant's people.
+var (
+	SignInDesk  = Asker{role: roleAuth}     // the sign-in itself, for people of whatever tenant
+	Support     = Asker{role: roleSupport}  // the provider's staff
+	CommandLine = Asker{role: roleOperator} // the operator
+)
+
+// ForTenant asks in the name of people of the tenant.
+func ForTenant(id uuid.UUID) Asker { return Asker{roleApp, id} }
+
+func (d *DB) ask(ctx context.Context, as Asker, fn func(*gorm.DB) error) error {
+	return d.as(ctx, as.role, as.tenant, fn)
+}
+
+// become changes the role within a transaction.
+func become(tx *gorm.DB, as Asker) error {
+	of := ""
+	if as.tenant != uuid.Nil {
+		of = as.tenant.String()
+	}
+	return tx.Exec(takeRole, string(as.role), of).Error
+}
 
 const (
 	takeRole         = "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true)"
@@ -112,14 +143,10 @@ const (
 // as runs fn in a transaction of the role. The role and the tenant last as long
 // as the transaction, so that a pooled connection carries neither to the next.
 func (d *DB) as(ctx context.Context, role dbRole, tenant uuid.UUID, fn func(*gorm.DB) error) error {
-	of := ""
-	if tenant != uuid.Nil {
-		of = tenant.String()
-	}
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
 	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Exec(takeRole, string(role), of).Error; err != nil {
+		if err := become(tx, Asker{role, tenant}); err != nil {
 			return err
 		}
 		return fn(tx)

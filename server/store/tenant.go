@@ -104,8 +104,8 @@ func put[T any](set map[string]any, column string, value *T) {
 }
 
 // EndTenant ends a contract: nobody of it can sign in or call from now on.
-func (d *DB) EndTenant(ctx context.Context, id uuid.UUID, now time.Time, entry models.Audit) error {
-	return d.asOperator(ctx, entry, func(tx *gorm.DB) error {
+func (d *DB) EndTenant(ctx context.Context, id uuid.UUID, now time.Time, entry models.Audit) (ended Ended, err error) {
+	err = d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
 		res := tx.Model(&models.Tenant{}).Where("id = ? AND status = 'active'", id).
 			Updates(map[string]any{"status": models.TenantEnded, "ended_at": now})
 		if res.Error != nil {
@@ -114,9 +114,10 @@ func (d *DB) EndTenant(ctx context.Context, id uuid.UUID, now time.Time, entry m
 		if res.RowsAffected == 0 {
 			return ErrNotFound
 		}
-		return tx.Model(&models.Grant{}).Where("tenant_id = ? AND revoked_at IS NULL", id).
-			Updates(map[string]any{"revoked_at": now, "revoked_by": "operator", "revoked_reason": "contract ended"}).Error
+		ended, err = revoke(tx, Which{Tenant: id}, "operator", "contract ended", now, entry)
+		return err
 	})
+	return ended, err
 }
 
 // Tenant gives a tenant to the operator, or ErrNotFound.
@@ -135,14 +136,21 @@ func (d *DB) CreateUser(ctx context.Context, u models.User, entry models.Audit) 
 }
 
 // SetPassword stores a password's hash; ErrNotFound when there is no such user.
-func (d *DB) SetPassword(ctx context.Context, user uuid.UUID, hash string, entry models.Audit) error {
-	return d.asOperator(ctx, entry, func(tx *gorm.DB) error {
-		res := tx.Model(&models.User{}).Where("id = ?", user).Update("password_hash", hash)
-		if res.Error == nil && res.RowsAffected == 0 {
-			return ErrNotFound
-		}
+func (d *DB) SetPassword(ctx context.Context, user uuid.UUID, hash string, now time.Time, entry models.Audit) error {
+	return d.asOperator(ctx, entry, func(tx *gorm.DB) error { return setPassword(tx, user, hash, "operator", now) })
+}
+
+// setPassword stores a password's hash and ends the user's console sessions.
+func setPassword(tx *gorm.DB, user uuid.UUID, hash, by string, now time.Time) error {
+	res := tx.Model(&models.User{}).Where("id = ?", user).
+		Updates(map[string]any{"password_hash": hash, "password_set_at": now, "password_set_by": by})
+	if res.Error == nil && res.RowsAffected == 0 {
+		return ErrNotFound
+	}
+	if res.Error != nil {
 		return res.Error
-	})
+	}
+	return tx.Where("user_id = ?", user).Delete(&models.Session{}).Error
 }
 
 // AddDevice stores a phone of a user. Errors: device-not-allowed, label-taken.

@@ -129,16 +129,16 @@ func TestEndTenant(t *testing.T) {
 	b.newGrant(t, b.user)
 	_, stranger, _ := b.newTenant(t, "Other")
 	b.newGrant(t, stranger)
-	if err := b.db.EndTenant(ctx, b.tenant.ID, b.at, entry); err != nil {
+	if _, err := b.db.EndTenant(ctx, b.tenant.ID, b.at, entry); err != nil {
 		t.Fatal(err)
 	}
 	for user, ended := range map[uuid.UUID]bool{b.user.ID: true, stranger.ID: false} {
-		grants, err := b.db.Grants(ctx, user)
+		grants, err := b.db.SignIns(ctx, store.CommandLine, user)
 		if err != nil || len(grants) != 1 || (grants[0].RevokedAt != nil) != ended {
 			t.Errorf("sign-ins: %v, %v, want ended %v", grants, err, ended)
 		}
 	}
-	if err := b.db.EndTenant(ctx, b.tenant.ID, b.at, entry); !errors.Is(err, store.ErrNotFound) {
+	if _, err := b.db.EndTenant(ctx, b.tenant.ID, b.at, entry); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a second end: %v", err)
 	}
 }
@@ -169,10 +169,10 @@ func TestUsers(t *testing.T) {
 			t.Errorf("%s: %v, want %q", row.name, err, row.code)
 		}
 	}
-	if err := b.db.SetPassword(ctx, support.ID, "$argon2id$…", entry); err != nil {
+	if err := b.db.SetPassword(ctx, support.ID, "$argon2id$…", b.at, entry); err != nil {
 		t.Error(err)
 	}
-	if err := b.db.SetPassword(ctx, uuid.New(), "$argon2id$…", entry); !errors.Is(err, store.ErrNotFound) {
+	if err := b.db.SetPassword(ctx, uuid.New(), "$argon2id$…", b.at, entry); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("nobody's password: %v", err)
 	}
 	if got, err := b.db.FindUser(ctx, "support@example.test"); err != nil || got.ID != support.ID || got.TenantID != nil || got.PasswordHash == nil {

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+
+	"clicktodial/models"
+)
+
+// FindPeople gives whom support looks for: by whole e-mail (case-folded), or by
+// the support code of a sign-in or of a refused click. The look is audited,
+// whatever it finds.
+func (d *DB) FindPeople(ctx context.Context, email, code string, entry models.Audit) (people []Person, err error) {
+	err = d.ask(ctx, Support, func(tx *gorm.DB) error {
+		err := tx.Raw(Support.personRow()+` WHERE u.email = ? OR u.id IN (
+			SELECT user_id FROM grants WHERE support_code = ? UNION SELECT user_id FROM refusals WHERE support_code = ?) LIMIT 10`,
+			email, code, code).Scan(&people).Error
+		if err != nil {
+			return err
+		}
+		return addAudit(tx, entry)
+	})
+	return people, err
+}
+
+const supportRows = 50
+
+// MaskedCalls gives the newest living calls of a user to support; the look is
+// audited.
+func (d *DB) MaskedCalls(ctx context.Context, tenant, user uuid.UUID, entry models.Audit) (calls []models.MaskedCall, err error) {
+	err = d.ask(ctx, Support, func(tx *gorm.DB) error {
+		if err := tx.Where("tenant_id = ? AND user_id = ?", tenant, user).Order("created_at DESC, id DESC").Limit(supportRows).Find(&calls).Error; err != nil {
+			return err
+		}
+		return addAudit(tx, entry)
+	})
+	return calls, err
+}
+
+// Refusals gives the newest refused clicks of a user to support; the look is
+// audited.
+func (d *DB) Refusals(ctx context.Context, tenant, user uuid.UUID, entry models.Audit) (refusals []models.Refusal, err error) {
+	err = d.ask(ctx, Support, func(tx *gorm.DB) error {
+		if err := tx.Where("tenant_id = ? AND user_id = ?", tenant, user).Order("at DESC, id DESC").Limit(supportRows).Find(&refusals).Error; err != nil {
+			return err
+		}
+		return addAudit(tx, entry)
+	})
+	return refusals, err
+}
