@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"clicktodial/models"
+	"clicktodial/server/api"
 	"clicktodial/server/audit"
 	"clicktodial/server/auth"
 	"clicktodial/server/store"
@@ -24,6 +25,8 @@ type route struct {
 	key    bool
 	status int  // for who may
 	onCall bool // its {id} is a call
+	role   models.Role
+	of     string // role routes: what {id} is: user, sign-in
 }
 
 var routes = map[string]route{
@@ -37,8 +40,34 @@ var routes = map[string]route{
 	"DELETE /v1/history":      {scope: auth.ScopeDelete, status: 204},
 	"GET /v1/me":              {scope: auth.ScopeRead, status: 200},
 	"POST /v1/numbers/check":  {scope: auth.ScopeCreate, body: map[string]any{"number": number}, status: 200},
-	"GET /healthz":            {status: 200},
-	"GET /readyz":             {status: 200},
+	"GET /v1/me/sign-ins":     {scope: auth.ScopeRead, status: 200},
+	// Its {id} is none of the user's own here; TestRevokeMySignIn has the rest.
+	"DELETE /v1/me/sign-ins/{id}": {scope: auth.ScopeDelete, status: 404},
+
+	"POST /v1/support/users/search":         {role: models.RoleSupport, body: map[string]any{"email": "bert@example.test"}, status: 200},
+	"GET /v1/support/users/{id}/sign-ins":   {role: models.RoleSupport, of: "user", status: 200},
+	"GET /v1/support/users/{id}/calls":      {role: models.RoleSupport, of: "user", status: 200},
+	"GET /v1/support/users/{id}/refusals":   {role: models.RoleSupport, of: "user", status: 200},
+	"POST /v1/support/users/{id}/revoke":    {role: models.RoleSupport, of: "user", body: map[string]any{"reason": "lost laptop"}, status: 200},
+	"POST /v1/support/sign-ins/{id}/revoke": {role: models.RoleSupport, of: "sign-in", body: map[string]any{}, status: 200},
+
+	"GET /v1/admin/users":                         {role: models.RoleAdmin, status: 200},
+	"POST /v1/admin/users":                        {role: models.RoleAdmin, body: map[string]any{"email": "new@example.test"}, status: 201},
+	"GET /v1/admin/users/{id}":                    {role: models.RoleAdmin, of: "user", status: 200},
+	"PATCH /v1/admin/users/{id}":                  {role: models.RoleAdmin, of: "user", body: map[string]any{"disabled": true}, status: 200},
+	"POST /v1/admin/users/{id}/password-link":     {role: models.RoleAdmin, of: "user", status: 200},
+	"GET /v1/admin/users/{id}/sign-ins":           {role: models.RoleAdmin, of: "user", status: 200},
+	"POST /v1/admin/users/{id}/revoke":            {role: models.RoleAdmin, of: "user", body: map[string]any{}, status: 200},
+	"POST /v1/admin/sign-ins/{id}/revoke":         {role: models.RoleAdmin, of: "sign-in", body: map[string]any{}, status: 200},
+	"GET /v1/admin/users/{id}/devices":            {role: models.RoleAdmin, of: "user", status: 200},
+	"POST /v1/admin/users/{id}/devices":           {role: models.RoleAdmin, of: "user", body: map[string]any{"label": "Hall", "endpoint": "109"}, status: 204},
+	"DELETE /v1/admin/users/{id}/devices/{phone}": {role: models.RoleAdmin, of: "user", status: 204},
+	"GET /v1/admin/settings":                      {role: models.RoleAdmin, status: 200},
+	"PUT /v1/admin/settings":                      {role: models.RoleAdmin, body: map[string]any{"requireSecondFactor": false}, status: 200},
+	"POST /v1/admin/revoke":                       {role: models.RoleAdmin, body: map[string]any{"reason": "everybody"}, status: 200},
+
+	"GET /healthz": {status: 200},
+	"GET /readyz":  {status: 200},
 }
 
 // outside of the document: the socket and the RFC 6749 endpoints.
@@ -66,7 +95,7 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 		}
 	}
 	for _, fr := range r.app.GetRoutes(true) {
-		path := strings.ReplaceAll(fr.Path, ":id", "{id}")
+		path := strings.ReplaceAll(strings.ReplaceAll(fr.Path, ":id", "{id}"), ":phone", "{phone}")
 		if name := fr.Method + " " + path; fr.Method != http.MethodHead && !described[name] && !slices.Contains(undescribed, name) {
 			t.Errorf("the app answers %s, which is not described", name)
 		}
@@ -124,9 +153,14 @@ func TestAccess(t *testing.T) {
 	check(t, r.db.CreateUser(t.Context(), support, entry))
 	staff := r.signIn(t, support.Email)
 
+	cast := cast{refused: tokens, admin: anna, user: colleague, staff: staff.Access, stranger: stranger}
 	for _, name := range slices.Sorted(maps.Keys(routes)) {
 		rt := routes[name]
 		t.Run(name, func(t *testing.T) {
+			if rt.role != "" {
+				r.roleAccess(t, name, rt, cast)
+				return
+			}
 			mine := r.past(t, anna, number, "Jan Jansen", time.Now().Add(-time.Hour))
 			if rt.scope == "" {
 				r.do(rt.ask(name, "", "")).ok(t, rt.status)
@@ -163,6 +197,95 @@ func TestAccess(t *testing.T) {
 	}
 	for _, token := range tokens {
 		r.silent(t, token)
+	}
+}
+
+// cast is who tries the routes of a role.
+type cast struct {
+	refused               map[string]string // tokens that are no use
+	admin, user, stranger person
+	staff                 string // a token of support
+}
+
+// roleAccess tries a route of a role as everybody, on ids of one's own tenant and
+// of another.
+func (r *replica) roleAccess(t *testing.T, name string, rt route, c cast) {
+	target := r.colleague(t, c.admin, "target-"+uuid.NewString()[:8]+"@example.test")
+	other := r.person(t, "other-"+uuid.NewString()[:8]+"@other.test")
+	idOf := func(p person) string {
+		if rt.of == "sign-in" {
+			return r.signInID(t, p).String()
+		}
+		return p.user.ID.String()
+	}
+	try := func(p person, token string) answer {
+		a := rt.ask(name, idOf(p), token)
+		a.path = strings.ReplaceAll(a.path, "{phone}", p.device.ID.String())
+		return r.do(a)
+	}
+	for _, token := range c.refused {
+		try(target, token).problem(t, 401, "unauthorized")
+	}
+	try(target, c.user.Access).problem(t, 403, "forbidden")
+	admin := c.admin
+	if rt.role == models.RoleSupport {
+		try(target, admin.Access).problem(t, 403, "forbidden")
+		try(target, c.staff).ok(t, rt.status)
+		if rt.of != "" {
+			try(other, c.staff).ok(t, rt.status) // of every tenant
+			unknown := rt.ask(name, uuid.NewString(), c.staff)
+			r.do(unknown).problem(t, 404, "not-found")
+		}
+		return
+	}
+	try(target, c.staff).problem(t, 403, "forbidden")
+	if rt.of != "" {
+		try(other, admin.Access).problem(t, 404, "not-found")
+		r.do(ask{method: "GET", path: "/v1/me", token: other.Access}).ok(t, 200) // nothing was done to them
+	}
+	if name == "POST /v1/admin/revoke" { // the admin's own ends with it
+		admin = r.person(t, "everybody@example.test")
+	}
+	a := rt.ask(name, idOf(target), admin.Access)
+	a.path = strings.ReplaceAll(a.path, "{phone}", target.device.ID.String())
+	r.do(a).ok(t, rt.status)
+}
+
+// signInID is the id of a person's one sign-in.
+func (r *replica) signInID(t *testing.T, p person) uuid.UUID {
+	t.Helper()
+	rows, err := r.db.SignIns(t.Context(), store.CommandLine, p.user.ID)
+	check(t, err)
+	if len(rows) != 1 {
+		t.Fatalf("%d sign-ins", len(rows))
+	}
+	return rows[0].ID
+}
+
+func TestRevokeMySignIn(t *testing.T) {
+	t.Parallel()
+	r, anna := up(t, options{deaf: true})
+	other := r.signIn(t, anna.user.Email)
+	colleague := r.colleague(t, anna, "bert@example.test")
+	list := func(token string) []api.SignIn {
+		return read[api.SignIns](t, r.do(ask{method: "GET", path: "/v1/me/sign-ins", token: token}).ok(t, 200)).Items
+	}
+	items := list(anna.Access)
+	if len(items) != 2 || items[0].Current || !items[1].Current || !items[0].Active || len(items[0].SupportCode) != 6 {
+		t.Fatalf("%+v", items)
+	}
+	path := "/v1/me/sign-ins/" + items[0].ID.String()
+	r.do(ask{method: "DELETE", path: path, token: colleague.Access}).problem(t, 404, "not-found")
+	r.do(ask{method: "GET", path: "/v1/me", token: other.Access}).ok(t, 200)
+	r.do(ask{method: "DELETE", path: path, token: anna.Access}).ok(t, 204)
+	r.do(ask{method: "GET", path: "/v1/me", token: other.Access}).problem(t, 401, "unauthorized")
+	r.do(ask{method: "DELETE", path: path, token: anna.Access}).ok(t, 204) // it has ended already
+	// An admin may end the sign-ins of others, but not by the route for one's own.
+	theirs := "/v1/me/sign-ins/" + r.signInID(t, colleague).String()
+	r.do(ask{method: "DELETE", path: theirs, token: anna.Access}).problem(t, 404, "not-found")
+	r.do(ask{method: "GET", path: "/v1/me", token: colleague.Access}).ok(t, 200)
+	if items := list(anna.Access); items[0].Active || items[0].RevokedBy == nil || *items[0].RevokedBy != "user" {
+		t.Errorf("%+v", items[0])
 	}
 }
 

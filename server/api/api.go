@@ -12,7 +12,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 
+	"clicktodial/models"
 	"clicktodial/server/auth"
 	"clicktodial/server/call"
 	"clicktodial/server/fault"
@@ -49,6 +51,9 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerCalls(h)
 	a.registerHistory(h)
 	a.registerMe(h)
+	a.registerSignIns(h)
+	a.registerSupport(h)
+	a.registerAdmin(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)
 	mendDocument(h)
@@ -64,8 +69,10 @@ func mendDocument(h huma.API) {
 	for _, code := range web.Codes() {
 		schemas["Problem"].Properties["code"].Enum = append(schemas["Problem"].Properties["code"].Enum, code)
 	}
-	diagnosis := schemas["Call"].Properties["diagnosis"]
-	schemas["Call"].Properties["diagnosis"] = &huma.Schema{AnyOf: []*huma.Schema{diagnosis, {Type: "null"}}}
+	for _, of := range []string{"Call", "MaskedCall"} {
+		diagnosis := schemas[of].Properties["diagnosis"]
+		schemas[of].Properties["diagnosis"] = &huma.Schema{AnyOf: []*huma.Schema{diagnosis, {Type: "null"}}}
+	}
 	schemas["Ref"].Properties["id"].Nullable = true
 	start := h.OpenAPI().Paths["/v1/calls"].Post.Responses
 	start["200"].Content, start["200"].Headers = start["201"].Content, start["201"].Headers
@@ -92,6 +99,18 @@ func operation(method, path, id, summary, scope string, errs ...int) huma.Operat
 	return op
 }
 
+// operationFor is an operation of a role, whatever the token's scopes: support's,
+// or an admin's of their own tenant.
+func operationFor(role models.Role, method, path, id, summary string, errs ...int) huma.Operation {
+	op := operation(method, path, id, summary, "", append([]int{401, 403}, errs...)...)
+	op.Security = []map[string][]string{{"bearer": {}}}
+	op.Metadata = map[string]any{roleKey: role}
+	op.Description = "For role " + string(role) + "."
+	return op
+}
+
+const roleKey = "role"
+
 type principalKey struct{}
 
 // authenticate finds out who is asking, for operations that say they need it.
@@ -102,11 +121,8 @@ func (a *API) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		p, err := a.Auth.Authenticate(ctx.Context(), bearerToken(ctx.Header("Authorization")))
-		if err == nil && !p.May(ctx.Operation().Security[0]["bearer"][0]) {
-			err = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
-		}
-		if err == nil && p.TenantID == [16]byte{} {
-			err = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
+		if err == nil && !allowed(p, ctx.Operation()) {
+			err = errForbidden
 		}
 		if err != nil {
 			a.fail(h, ctx, err)
@@ -114,6 +130,17 @@ func (a *API) authenticate(h huma.API) func(huma.Context, func(huma.Context)) {
 		}
 		next(huma.WithValue(ctx, principalKey{}, p))
 	}
+}
+
+var errForbidden = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
+
+// allowed says whether a principal may ask for the operation: one of a role, or
+// one of a tenant's people whose token carries the scope.
+func allowed(p auth.Principal, op *huma.Operation) bool {
+	if role, ok := op.Metadata[roleKey].(models.Role); ok {
+		return p.Role == role
+	}
+	return p.TenantID != uuid.Nil && p.May(op.Security[0]["bearer"][0])
 }
 
 // strict refuses bodies that are not plainly JSON, before Huma's decoder sees them.

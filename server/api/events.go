@@ -172,7 +172,7 @@ func (s *socket) authenticate(ctx context.Context, h hello) (auth.Principal, err
 	defer cancel()
 	p, err := s.api.Auth.Authenticate(ctx, h.Token)
 	if err == nil && (!p.May(auth.ScopeRead) || p.TenantID == [16]byte{}) {
-		err = fault.New(fault.Forbidden, "forbidden", "You are not allowed to do this.")
+		err = errForbidden
 	}
 	return p, err
 }

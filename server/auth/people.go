@@ -47,11 +47,13 @@ func (a Actor) mustBeAdmin() error {
 	return nil
 }
 
-const peoplePage = 50
+// PeoplePage is how many people a page shows unless it is asked otherwise.
+const PeoplePage = 50
 
-// People gives the tenant's users, in the order of their e-mail, and where the
-// next page begins, "" when there is none. after is a user's id, "" at first.
-func (s *Service) People(ctx context.Context, by Actor, after string) (people []Person, next string, err error) {
+// People gives at most limit of the tenant's users, in the order of their e-mail,
+// and where the next page begins, "" when there is none. after is a user's id, ""
+// at first.
+func (s *Service) People(ctx context.Context, by Actor, after string, limit int) (people []Person, next string, err error) {
 	if err := by.mustBeAdmin(); err != nil {
 		return nil, "", err
 	}
@@ -67,10 +69,10 @@ func (s *Service) People(ctx context.Context, by Actor, after string) (people []
 		}
 		email = last.Email
 	}
-	rows, err := s.DB.People(ctx, by.TenantID, email, peoplePage)
-	if len(rows) > peoplePage {
-		rows = rows[:peoplePage]
-		next = rows[peoplePage-1].ID.String()
+	rows, err := s.DB.People(ctx, by.TenantID, email, limit)
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = rows[limit-1].ID.String()
 	}
 	for _, row := range rows {
 		people = append(people, personOf(row))
