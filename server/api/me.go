@@ -71,20 +71,20 @@ func (a *API) me(ctx context.Context, _ *struct{}) (*meOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	tenant, devices, err := a.Calls.Me(ctx, asCaller(p))
+	setup, err := a.Calls.Me(ctx, asCaller(p))
 	if err != nil {
 		return nil, err
 	}
 	me := Me{
 		User:    MeUser{ID: p.UserID, Email: profile.Email, Name: profile.Name, Role: string(p.Role)},
 		Tenant:  MeTenant{ID: p.TenantID, Name: profile.TenantName, Region: p.Region},
-		Devices: make([]MeDevice, 0, len(devices)),
+		Devices: make([]MeDevice, 0, len(setup.Devices)),
 		SignIn:  MeSignIn{ID: p.GrantID, Label: profile.SignInLabel, SupportCode: profile.SupportCode},
 		Limits:  MeLimits{CallsPerMinute: policy.Default.PerMinute, CallsAtOnce: policy.Default.AtOnce},
 
-		HistoryDays: min(tenant.RetentionDays, int(a.MaxAge/models.Day)), MayDelete: tenant.UsersMayDelete,
+		HistoryDays: min(setup.Tenant.RetentionDays, int(a.MaxAge/models.Day)), MayDelete: setup.Tenant.UsersMayDelete,
 	}
-	for i, d := range devices {
+	for i, d := range setup.Devices {
 		me.Devices = append(me.Devices, MeDevice{ID: d.ID, Label: d.Label, State: d.State, Default: i == 0})
 	}
 	return &meOutput{me}, nil

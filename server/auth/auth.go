@@ -17,6 +17,7 @@ import (
 
 	"clicktodial/server/fault"
 	"clicktodial/server/live"
+	"clicktodial/server/memo"
 	"clicktodial/server/store"
 )
 
@@ -63,7 +64,7 @@ type Service struct {
 
 	watch    watch
 	uses     uses
-	profiles profiles
+	profiles memo.Memo[uuid.UUID, Profile]
 	failures failures
 	hashing  hashing
 }

@@ -87,7 +87,7 @@ func (s *Service) findStored(ctx context.Context, hash []byte) (Principal, error
 		return Principal{}, errUnauthorized
 	}
 	p := principal(b)
-	s.profiles.put(p.GrantID, profileOf(b), s.Now())
+	s.remember(p.GrantID, profileOf(b))
 	if s.Cache == nil {
 		return p, nil
 	}

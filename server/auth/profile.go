@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,46 +23,23 @@ func profileOf(b store.Bearer) Profile {
 	return Profile{Email: b.Email, Name: b.UserName, TenantName: b.TenantName, SignInLabel: b.DeviceName, SupportCode: b.SupportCode}
 }
 
-const (
-	profileLife  = time.Second
-	profilesKept = 20_000
-)
+// profileLife: a change of a name is seen this soon.
+const profileLife = time.Second
 
-type profiles struct {
-	mu   sync.Mutex
-	kept map[uuid.UUID]keptProfile
-}
-
-type keptProfile struct {
-	Profile
-	until time.Time
-}
-
-func (k *profiles) put(grant uuid.UUID, p Profile, now time.Time) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.kept == nil || len(k.kept) >= profilesKept {
-		k.kept = map[uuid.UUID]keptProfile{}
-	}
-	k.kept[grant] = keptProfile{p, now.Add(profileLife)}
-}
-
-func (k *profiles) find(grant uuid.UUID, now time.Time) (Profile, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	kept, ok := k.kept[grant]
-	return kept.Profile, ok && now.Before(kept.until)
+func (s *Service) remember(grant uuid.UUID, p Profile) {
+	now := s.Now()
+	s.profiles.Put(grant, p, now, now.Add(profileLife))
 }
 
 // Profile gives what is personal about a principal.
 func (s *Service) Profile(ctx context.Context, p Principal) (Profile, error) {
-	if kept, ok := s.profiles.find(p.GrantID, s.Now()); ok {
+	if kept, ok := s.profiles.Find(p.GrantID, s.Now()); ok {
 		return kept, nil
 	}
 	b, err := s.DB.BearerOf(ctx, p.GrantID)
 	if err != nil {
 		return Profile{}, err
 	}
-	s.profiles.put(p.GrantID, profileOf(b), s.Now())
+	s.remember(p.GrantID, profileOf(b))
 	return profileOf(b), nil
 }

@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -87,15 +88,37 @@ type Device struct {
 	State string
 }
 
+// Setup is what surrounds a user's calls.
+type Setup struct {
+	Tenant  models.Tenant // its settings
+	Devices []Device      // the user's, the one that rings by default first
+}
+
+// setupLife: a phone that was added, or what it does, is seen this soon. Many ask
+// often: every popup that is open.
+const setupLife = time.Second
+
 // Me gives the user's phones and the tenant's settings.
-func (s *Service) Me(ctx context.Context, caller Caller) (models.Tenant, []Device, error) {
+func (s *Service) Me(ctx context.Context, caller Caller) (Setup, error) {
+	began := s.Now()
+	if setup, ok := s.setups.Find(caller.UserID, began); ok {
+		return setup, nil
+	}
+	setup, err := s.setup(ctx, caller)
+	if err == nil {
+		s.setups.Put(caller.UserID, setup, began, began.Add(setupLife))
+	}
+	return setup, err
+}
+
+func (s *Service) setup(ctx context.Context, caller Caller) (Setup, error) {
 	tenant, err := s.DB.TenantSettings(ctx, caller.TenantID)
 	if err != nil {
-		return tenant, nil, err
+		return Setup{}, err
 	}
 	rows, err := s.DB.Devices(ctx, caller.TenantID, caller.UserID)
 	if err != nil {
-		return tenant, nil, err
+		return Setup{}, err
 	}
 	endpoints := make([]string, 0, len(rows))
 	for _, d := range rows {
@@ -106,7 +129,7 @@ func (s *Service) Me(ctx context.Context, caller Caller) (models.Tenant, []Devic
 	for _, d := range rows {
 		devices = append(devices, Device{Device: d, State: string(states[d.Endpoint])})
 	}
-	return tenant, devices, nil
+	return Setup{tenant, devices}, nil
 }
 
 // Ask gives the verdict on a number, without calling it.
