@@ -14,6 +14,7 @@ import (
 	"clicktodial/server/call"
 	"clicktodial/server/config"
 	"clicktodial/server/live"
+	"clicktodial/server/mail"
 	"clicktodial/server/pbx"
 	"clicktodial/server/pbx/ami"
 	"clicktodial/server/pbx/practice"
@@ -146,11 +147,26 @@ func (r *run) newServices() (*services, error) {
 		DB: s.db, Redis: s.redis, Cache: live.NewTokenCache(s.redis), Keys: s.keys, PublicURL: r.cfg.PublicURL, Now: time.Now, Log: s.log,
 		OnEnded: func(ctx context.Context, grants []uuid.UUID) { s.calls.EndRevoked(ctx, grants) },
 	}
+	if s.auth.Mail, err = r.newMailer(); err != nil {
+		return nil, err
+	}
 	s.calls, err = call.New(call.Parts{
 		DB: s.db, Index: live.NewTTLIndex(s.redis), Fanout: s.fanout, Lines: s.lines,
 		Check: policy.Default.Check, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,
 	})
 	return s, err
+}
+
+// newMailer gives nil where SMTP_URL is not set: links are shown instead.
+func (r *run) newMailer() (auth.Mailer, error) {
+	if r.cfg.SMTPURL == "" {
+		return nil, nil //nolint:nilnil // no mail is an answer here
+	}
+	sender, err := mail.New(r.cfg.SMTPURL, r.cfg.PublicURL)
+	if err != nil {
+		return nil, &config.Faults{Lines: []string{err.Error()}}
+	}
+	return sender.Link, nil
 }
 
 // openTenantPBX opens a tenant's own PBX, whose URL is sealed in the database.
