@@ -49,6 +49,7 @@ var routes = map[string]route{
 	"GET /v1/support/users/{id}/calls":      {role: models.RoleSupport, of: "user", status: 200},
 	"GET /v1/support/users/{id}/refusals":   {role: models.RoleSupport, of: "user", status: 200},
 	"POST /v1/support/users/{id}/revoke":    {role: models.RoleSupport, of: "user", body: map[string]any{"reason": "lost laptop"}, status: 200},
+	"POST /v1/support/tenants/{id}/revoke":  {role: models.RoleSupport, of: "tenant", body: map[string]any{}, status: 200},
 	"POST /v1/support/sign-ins/{id}/revoke": {role: models.RoleSupport, of: "sign-in", body: map[string]any{}, status: 200},
 
 	"GET /v1/admin/users":                         {role: models.RoleAdmin, status: 200},
@@ -213,8 +214,11 @@ func (r *replica) roleAccess(t *testing.T, name string, rt route, c cast) {
 	target := r.colleague(t, c.admin, "target-"+uuid.NewString()[:8]+"@example.test")
 	other := r.person(t, "other-"+uuid.NewString()[:8]+"@other.test")
 	idOf := func(p person) string {
-		if rt.of == "sign-in" {
+		switch rt.of {
+		case "sign-in":
 			return r.signInID(t, p).String()
+		case "tenant":
+			return p.tenant.ID.String()
 		}
 		return p.user.ID.String()
 	}
@@ -230,7 +234,9 @@ func (r *replica) roleAccess(t *testing.T, name string, rt route, c cast) {
 	admin := c.admin
 	if rt.role == models.RoleSupport {
 		try(target, admin.Access).problem(t, 403, "forbidden")
-		try(target, c.staff).ok(t, rt.status)
+		if rt.of != "tenant" { // that would end the admin's, too
+			try(target, c.staff).ok(t, rt.status)
+		}
 		if rt.of != "" {
 			try(other, c.staff).ok(t, rt.status) // of every tenant
 			unknown := rt.ask(name, uuid.NewString(), c.staff)

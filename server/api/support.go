@@ -91,6 +91,10 @@ func (a *API) registerSupport(h huma.API) {
 		func(ctx context.Context, in *reasonInput) (*revokedOutput, error) {
 			return a.revokeSignIns(ctx, auth.Which{SignIn: in.ID}, in.Body.Reason)
 		})
+	huma.Register(h, support(http.MethodPost, "/tenants/{id}/revoke", "revokeTenant", "End all sign-ins of a company", 404, 422),
+		func(ctx context.Context, in *reasonInput) (*revokedOutput, error) {
+			return a.revokeSignIns(ctx, auth.Which{Tenant: in.ID}, in.Body.Reason)
+		})
 	huma.Register(h, support(http.MethodGet, "/users/{id}/calls", "listMaskedCalls", "A user's newest calls, masked", 404), a.maskedCalls)
 	huma.Register(h, support(http.MethodGet, "/users/{id}/refusals", "listRefusals", "A user's newest refused clicks", 404), a.refusals)
 }

@@ -95,6 +95,11 @@ func (s *Service) Revoke(ctx context.Context, by Actor, which Which, reason stri
 			return 0, err
 		}
 	}
+	if which.Tenant != uuid.Nil && by.isSupport() {
+		if err := s.DB.KnowTenant(ctx, which.Tenant); err != nil {
+			return 0, err
+		}
+	}
 	subject := audit.Subject{Kind: "grant", ID: which.SignIn, Tenant: by.TenantID}
 	switch {
 	case which.User != uuid.Nil:

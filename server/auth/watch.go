@@ -103,6 +103,10 @@ func (s *Service) Watch(grant uuid.UUID) (ended <-chan struct{}, stop func()) {
 	ch := make(chan struct{})
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if _, told := w.told[grant]; told { // between the look at the token and now
+		close(ch)
+		return ch, func() {}
+	}
 	if w.waiting == nil {
 		w.waiting = map[uuid.UUID]map[chan struct{}]struct{}{}
 	}

@@ -25,6 +25,18 @@ func (d *DB) FindPeople(ctx context.Context, email, code string, entry models.Au
 	return people, err
 }
 
+// KnowTenant gives ErrNotFound when support knows no such tenant.
+func (d *DB) KnowTenant(ctx context.Context, tenant uuid.UUID) error {
+	return d.ask(ctx, Support, func(tx *gorm.DB) error {
+		var known int64
+		err := tx.Raw("SELECT count(*) FROM tenants WHERE id = ?", tenant).Scan(&known).Error
+		if err == nil && known == 0 {
+			return ErrNotFound
+		}
+		return err
+	})
+}
+
 const supportRows = 50
 
 // MaskedCalls gives the newest living calls of a user to support; the look is
