@@ -3,6 +3,7 @@
 import de from '../_locales/de/messages.json';
 import en from '../_locales/en/messages.json';
 import nl from '../_locales/nl/messages.json';
+import type { Ended } from './api/types.ts';
 
 export type TextKey = keyof typeof en;
 export type Tongue = 'nl' | 'en' | 'de';
@@ -50,13 +51,21 @@ const problemTexts = new Map<string, TextKey>([
   ['server-address', 'problemServerAddress'],
   ['no-permission', 'problemNoPermission'],
   ['pairing-refused', 'problemPairingRefused'],
+  ['issuer-other', 'problemIssuerOther'],
+  ['sign-in-not-offered', 'problemSignInNotOffered'],
+  ['sign-in-denied', 'problemSignInDenied'],
+  ['sign-in-error', 'problemSignInError'],
+  ['sign-in-state', 'problemSignInState'],
+  ['sign-in-issuer', 'problemSignInIssuer'],
+  ['sign-in-refused', 'problemSignInRefused'],
+  ['sign-in-late', 'problemSignInLate'],
   ['extension', 'problemExtension'],
 ]);
 
-/** One sentence for a person: ours by the code, else the server's own detail, else the general one. */
+/** One sentence for a person: ours by the code (the detail is its value, where it has a place for one), else the server's own detail, else the general one. */
 export function problemSentence(t: Translate, code: string, detail: string | null): string {
   const key = problemTexts.get(code);
-  return key !== undefined ? t(key) : (detail ?? t('problemInternal'));
+  return key !== undefined ? t(key, detail ?? '') : (detail ?? t('problemInternal'));
 }
 
 const reasonTexts = new Map<string, TextKey>([
@@ -73,4 +82,31 @@ const reasonTexts = new Map<string, TextKey>([
 export function reasonSentence(t: Translate, reason: string | null): string | null {
   const key = reason === null ? undefined : reasonTexts.get(reason);
   return key === undefined ? null : t(key);
+}
+
+const endedTexts = new Map<string, TextKey>([
+  ['support', 'signedOutSupport'],
+  ['admin', 'signedOutAdmin'],
+  ['operator', 'signedOutOperator'],
+  ['user', 'signedOutUser'],
+]);
+const staff = new Set(['support', 'admin', 'operator']); // whose reason is a text for people; the others' is the server's own word
+
+/** Who ended the sign-in and when, by the clock on this person's wall; and the reason that was typed, if any. */
+export function endedSentence(t: Translate, locale: string, ended: Ended, now: Date = new Date()): { title: string; reason: string | null } {
+  const title = t(endedTexts.get(ended.by) ?? 'signedOutSystem', moment(t, locale, new Date(ended.at), now)).replace(/ {2,}/g, ' ').trim();
+  return { title, reason: ended.reason !== null && staff.has(ended.by) ? t('endedReason', ended.reason) : null };
+}
+
+function moment(t: Translate, locale: string, at: Date, now: Date): string {
+  if (Number.isNaN(at.getTime())) return '';
+  const time = at.toLocaleTimeString(locale, { hour: 'numeric', minute: '2-digit' });
+  if (at.toDateString() === now.toDateString()) return t('momentToday', time);
+  const year = at.getFullYear() === now.getFullYear() ? {} : { year: 'numeric' } as const;
+  return t('momentDay', at.toLocaleDateString(locale, { day: 'numeric', month: 'long', ...year }), time);
+}
+
+/** The region of the browser's language decides between 10:42 and 10:42 AM, where it is the chosen language at all. */
+export function localeOf(tongue: Tongue, browser: string): string {
+  return browser.toLowerCase().startsWith(tongue) ? browser : tongue;
 }

@@ -2,8 +2,8 @@
 // beside a page, so it may only ask what begins with `page.`.
 import { isFields, text, textOrNull } from './api/check.ts';
 import type { Fields } from './api/check.ts';
-import type { Call, HistoryPage, Me, NumberCheck } from './api/types.ts';
-import type { Ended, Pending } from './storage.ts';
+import type { Call, Ended, HistoryPage, Me, NumberCheck } from './api/types.ts';
+import type { Pending } from './storage.ts';
 
 export type Request =
   | { type: 'page.settings' }
@@ -16,6 +16,7 @@ export type Request =
   | { type: 'history'; cursor: string | null }
   | { type: 'me' }
   | { type: 'pair'; server: string; code: string }
+  | { type: 'signIn'; server: string }
   | { type: 'signOut' }
   | { type: 'settings.changed' }
   | { type: 'tab.numbers' };
@@ -52,6 +53,7 @@ export interface Answers {
   history: HistoryPage;
   me: Me;
   pair: Me;
+  signIn: null; // its window is open; what becomes of it is told by storage and snapshots
   signOut: null;
   'settings.changed': null;
   'tab.numbers': FoundNumber[];
@@ -73,12 +75,15 @@ export interface Snapshot {
   pending: Pending | null;
   link: 'closed' | 'connecting' | 'open' | 'down';
   signedIn: boolean;
+  signingIn: boolean;
+  failed: string | null; // why the last attempt to sign in came to nothing, in a sentence
   ended: Ended | null;
 }
 
 const gesturePattern = /^[A-Za-z0-9_-]{16,64}$/;
 const longestNumber = 200; // what a page may hand us at most; the server decides what is a number
 const longestName = 100;
+const longestServer = 300;
 
 function gesture(of: Fields): string | null {
   const value = of['gesture'];
@@ -115,6 +120,10 @@ export function parseRequest(value: unknown): Request | null {
       return { type: 'history', cursor: textOrNull(value, 'cursor') };
     case 'pair':
       return { type: 'pair', server: text(value, 'server'), code: text(value, 'code') };
+    case 'signIn': {
+      const server = text(value, 'server');
+      return server.length > longestServer ? null : { type: 'signIn', server };
+    }
     default:
       return null;
   }

@@ -1,10 +1,10 @@
 // All that is stored, and where. On disk (storage.local, for our own pages only): settings and the refresh token. In
-// memory (storage.session): the access token, calls under way, a question that waits for its second gesture. Never a
-// number or a name on disk.
-import { count, isFields, text, textOrNull, texts } from './api/check.ts';
+// memory (storage.session): the access token, a sign-in under way, calls under way, a question that waits for its second
+// gesture. Never a number or a name on disk.
+import { count, countOrNull, isFields, oneOf, text, textOrNull, texts } from './api/check.ts';
 import type { Fields } from './api/check.ts';
 import { parseCall } from './api/parse.ts';
-import type { Call } from './api/types.ts';
+import type { Call, Ended } from './api/types.ts';
 import { languages } from './language.ts';
 import type { Language } from './language.ts';
 
@@ -105,20 +105,66 @@ export async function writeAccess(access: AccessToken | null): Promise<void> {
   else await chrome.storage.session.set({ access });
 }
 
-/** Why the last sign-in ended, when somebody ended it. No personal data: it may survive a restart of the browser. */
-export interface Ended {
-  by: string;
-  at: string;
-}
-
+/** How the last sign-in ended, when somebody ended it. */
 export async function readEnded(): Promise<Ended | null> {
   const { ended } = await chrome.storage.local.get('ended');
-  return isFields(ended) ? { by: text(ended, 'by'), at: text(ended, 'at') } : null;
+  const { endedReason } = await chrome.storage.session.get('endedReason');
+  return isFields(ended) ? { by: text(ended, 'by'), at: text(ended, 'at'), reason: typeof endedReason === 'string' ? endedReason : null } : null;
 }
 
+/** By whom and when may survive a restart of the browser; the reason may hold a name, and stays in memory. */
 export async function writeEnded(ended: Ended | null): Promise<void> {
+  if (ended === null || ended.reason === null) await chrome.storage.session.remove('endedReason');
+  else await chrome.storage.session.set({ endedReason: ended.reason });
   if (ended === null) await chrome.storage.local.remove('ended');
-  else await chrome.storage.local.set({ ended });
+  else await chrome.storage.local.set({ ended: { by: ended.by, at: ended.at } });
+}
+
+const phases = ['opening', 'open', 'exchanging'] as const;
+
+/** A sign-in under way in its own window. What an eye on the disk may not see: only ever in storage.session. */
+export interface SigningIn {
+  server: string;
+  state: string;
+  verifier: string;
+  spent: string[]; // states of earlier rounds in the same window: their answers are void
+  phase: (typeof phases)[number]; // exchanging: the code may have been sent, and is never sent again
+  tabId: number | null; // null while opening
+  startedAt: number; // ms since 1970
+}
+
+export async function readSigningIn(): Promise<SigningIn | null> {
+  const { signingIn } = await chrome.storage.session.get('signingIn');
+  if (!isFields(signingIn)) return null;
+  return {
+    server: text(signingIn, 'server'),
+    state: text(signingIn, 'state'),
+    verifier: text(signingIn, 'verifier'),
+    spent: texts(signingIn, 'spent'),
+    phase: oneOf(signingIn, 'phase', phases),
+    tabId: countOrNull(signingIn, 'tabId'),
+    startedAt: count(signingIn, 'startedAt'),
+  };
+}
+
+/** In one step with why it failed: the pages hear of both at once. */
+export async function writeSigningIn(signingIn: SigningIn | null, failed: SignInFailure | null = null): Promise<void> {
+  await chrome.storage.session.set({ signingIn, signInFailed: failed });
+}
+
+/** Why the last attempt came to nothing. */
+export interface SignInFailure {
+  code: string;
+  at: number; // ms since 1970
+}
+
+const failureShownMs = 10 * 60_000;
+
+export async function readSignInFailure(): Promise<SignInFailure | null> {
+  const { signInFailed } = await chrome.storage.session.get('signInFailed');
+  if (!isFields(signInFailed)) return null;
+  const failure = { code: text(signInFailed, 'code'), at: count(signInFailed, 'at') };
+  return Date.now() - failure.at < failureShownMs ? failure : null;
 }
 
 /** A call that was asked for and waits for its second gesture in our own surface. */

@@ -9,7 +9,7 @@ import { chromium } from 'playwright-core';
 export const builtExtension = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
 export const extensionId = 'ifljkkapdefhgbhddhknocdeankdocim';
 
-const quiet = [
+export const quiet = [
   '--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic',
   '--no-first-run', '--no-default-browser-check', '--disable-domain-reliability', '--no-pings',
   '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
@@ -70,6 +70,31 @@ export async function pair(browser, { server, code }) {
   const said = refused === null ? '' : await refused.textContent();
   await page.close();
   if (said !== '') throw new Error(`pairing: ${said}`);
+}
+
+/**
+ * Signs in as a person does, in the server's own window: presses the button on the options page, hands that window's page to
+ * `act` (which signs in there and says yes), and waits for the options page to say who is signed in. Throws with the
+ * sentence that is shown when it came to nothing.
+ */
+export async function signIn(browser, { server, act }) {
+  const { options, page } = await openSignIn(browser, server);
+  await act(page);
+  await options.waitForSelector('#account:not([hidden]), #account-said.bad');
+  const refused = await options.$('#account-said.bad');
+  const said = refused === null ? '' : await refused.textContent();
+  await options.close();
+  if (said !== '') throw new Error(`signing in: ${said}`);
+}
+
+/** The first half of it: { options, page }, both open. */
+export async function openSignIn(browser, server) {
+  await allowHosts(browser, [`${new URL(server).protocol}//${new URL(server).hostname}/*`]);
+  const options = await openOptions(browser);
+  await options.fill('#server', server);
+  const opened = browser.context.waitForEvent('page', (page) => page !== options);
+  await options.click('#sign-in');
+  return { options, page: await opened };
 }
 
 /** Makes numbers clickable everywhere, as a person does, and waits until pages that open from now on have the script. */

@@ -25,6 +25,21 @@ export async function startFakeServer() {
       { id: 'dev-2', label: 'Home office', state: 'offline', default: false },
     ],
     accessSeconds: 600,
+    lostRefreshes: 0, // so many of the next renewals lose their answer
+    revokedBy: null, // {by, reason, at}: what the token endpoint says of a refused refresh token
+    oauth: {
+      issuer: null, // what the metadata calls it, where that is not the server; 404: there is none
+      heldMetadata: null, // a promise that the metadata waits for
+      asked: [], // the queries of /oauth/authorize
+      waiting: new Map(), // requests whose page is shown
+      codes: new Map(), // code: {challenge, redirectUri, used, tokens}
+      sent: [], // forms with a code, as they came
+      answer: {}, // changes the next redirect: {state, iss, error, code}; null leaves it out
+      lost: 0, // so many of the next codes are taken, and the answer is lost on the way
+      reset: 0, // so many are taken, and the connection is lost before any answer: a browser then sends again by itself
+      held: null, // a promise that the next answers to a code wait for
+      refusal: null, // {status, error}: the answer to the next code
+    },
   };
 
   const server = createServer((request, response) => {
@@ -47,6 +62,84 @@ export async function startFakeServer() {
     state.access.add(access);
     state.refresh = `c2dr_${randomBytes(12).toString('hex')}`;
     json(response, 200, { access_token: access, refresh_token: state.refresh, token_type: 'Bearer', expires_in: state.accessSeconds });
+    return access;
+  }
+
+  /** Breaks off after the head of the answer, so that the browser does not send the request again by itself. */
+  function loseAnswer(response) {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' });
+    response.write('{', () => response.destroy());
+  }
+
+  function page(response, status, html) {
+    const headers = { 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' };
+    response.writeHead(status, headers).end(`<!doctype html><html lang="en"><title>Sign in</title><body>${html}</body></html>`);
+  }
+
+  /** RFC 8414. */
+  async function metadata(response) {
+    await state.oauth.heldMetadata;
+    if (state.oauth.issuer === 404) return problem(response, 404, 'not-found');
+    json(response, 200, { issuer: state.oauth.issuer ?? base(), authorization_endpoint: `${base()}/oauth/authorize`, token_endpoint: `${base()}/oauth/token` });
+  }
+
+  /** RFC 6749 4.1.1 with PKCE. The person of this server is always signed in already. */
+  function authorize(response, query) {
+    state.oauth.asked.push(Object.fromEntries(query));
+    const right = query.get('response_type') === 'code' && query.get('client_id') === 'extension' && query.get('redirect_uri') === `${base()}/oauth/done`
+      && query.get('code_challenge_method') === 'S256' && /^[A-Za-z0-9_-]{43}$/.test(query.get('code_challenge') ?? '') && (query.get('state') ?? '').length >= 22
+      && new Set([...query.keys()]).size === [...query.keys()].length;
+    if (!right) return page(response, 400, '<p id="bad">This request is not understood.</p>');
+    const id = randomUUID();
+    state.oauth.waiting.set(id, query);
+    page(response, 200, `<form method="post" action="/oauth/decide"><p>May this browser make calls for you?</p><input type="hidden" name="id" value="${id}">
+      <button id="allow" name="choice" value="allow">Allow</button> <button id="deny" name="choice" value="deny">Deny</button></form>`);
+  }
+
+  function decide(response, form) {
+    const query = state.oauth.waiting.get(form.get('id'));
+    state.oauth.waiting.delete(form.get('id'));
+    if (query === undefined) return page(response, 400, '<p id="bad">Once only.</p>');
+    const code = `c2dc_${randomBytes(16).toString('hex')}`;
+    const plain = { ...(form.get('choice') === 'allow' ? { code } : { error: 'access_denied' }), state: query.get('state'), iss: base() };
+    if (plain.code !== undefined) state.oauth.codes.set(code, { challenge: query.get('code_challenge'), redirectUri: query.get('redirect_uri'), used: false, access: null });
+    const answer = Object.entries({ ...plain, ...state.oauth.answer }).filter(([, value]) => value !== null);
+    state.oauth.answer = {};
+    response.writeHead(303, { location: `${query.get('redirect_uri')}?${new URLSearchParams(answer)}`, 'cache-control': 'no-store', 'referrer-policy': 'no-referrer' }).end();
+  }
+
+  /** RFC 6749 4.1.3 and RFC 7636 4.6; a code that comes twice ends what it gave (RFC 6749 4.1.2). */
+  async function redeem(request, response, form) {
+    state.oauth.sent.push(Object.fromEntries(form));
+    const known = state.oauth.codes.get(form.get('code'));
+    const challenge = createHash('sha256').update(form.get('code_verifier') ?? '').digest('base64url');
+    if (known?.used === true) {
+      state.access.delete(known.access);
+      state.refresh = 'none';
+    }
+    const right = known?.used === false && known.challenge === challenge && known.redirectUri === form.get('redirect_uri') && form.get('client_id') === 'extension'
+      && /^[A-Za-z0-9._~-]{43,128}$/.test(form.get('code_verifier') ?? '');
+    if (!right) return json(response, 400, { error: 'invalid_grant', error_description: 'no', code: 'code-invalid' });
+    if (state.oauth.refusal !== null) {
+      const { status, error } = state.oauth.refusal;
+      state.oauth.refusal = null;
+      return json(response, status, { error });
+    }
+    known.used = true;
+    await state.oauth.held;
+    if (state.oauth.lost > 0) {
+      state.oauth.lost -= 1;
+      return loseAnswer(response);
+    }
+    if (state.oauth.reset > 0) {
+      state.oauth.reset -= 1;
+      return request.socket.destroy();
+    }
+    known.access = tokens(response);
+  }
+
+  function base() {
+    return `http://127.0.0.1:${server.address().port}`;
   }
 
   function answer(request, response, body) {
@@ -57,13 +150,24 @@ export async function startFakeServer() {
     if (route === 'POST /oauth/token') {
       const form = new URLSearchParams(body);
       if (form.get('grant_type') === 'refresh_token') {
-        if (form.get('refresh_token') !== state.refresh) return json(response, 400, { error: 'invalid_grant' });
+        if (form.get('refresh_token') !== state.refresh) {
+          return json(response, 400, { error: 'invalid_grant', error_description: 'This sign-in has ended.', code: 'refresh-token-invalid', ...(state.revokedBy && { revoked: state.revokedBy }) });
+        }
         state.refreshes += 1;
+        if (state.lostRefreshes > 0) {
+          state.lostRefreshes -= 1;
+          return loseAnswer(response); // and this same token still gives the same successor
+        }
         return tokens(response);
       }
+      if (form.get('grant_type') === 'authorization_code') return redeem(request, response, form);
       if (form.get('code')?.toUpperCase() !== state.code || form.get('client_id') !== 'extension') return json(response, 400, { error: 'invalid_grant' });
       return tokens(response);
     }
+    if (route === 'GET /.well-known/oauth-authorization-server') return void metadata(response);
+    if (route === 'GET /oauth/authorize') return authorize(response, url.searchParams);
+    if (route === 'POST /oauth/decide') return decide(response, new URLSearchParams(body));
+    if (route === 'GET /oauth/done') return page(response, 200, '<p id="done">You can close this window.</p>');
     if (route === 'POST /oauth/revoke') return response.writeHead(200).end();
     if (!url.pathname.startsWith('/v1/')) return problem(response, 404, 'not-found');
     if (!state.access.has((request.headers.authorization ?? '').replace(/^Bearer /, ''))) return problem(response, 401, 'unauthorized');
@@ -193,7 +297,7 @@ export async function startFakeServer() {
     revoke: (by) => {
       state.access.clear();
       state.refresh = 'none';
-      tell({ type: 'revoked', reason: 'lost', by, at: now() });
+      tell({ type: 'revoked', reason: 'laptop lost', by, at: now() });
       for (const socket of state.sockets) close(socket, 4403);
     },
     dropSockets: () => { for (const socket of state.sockets) socket.destroy(); },

@@ -15,8 +15,12 @@ export class Refused extends Error {
   }
 }
 
-export function refusal(code: string, status = 0): Refused {
-  return new Refused({ code, detail: null, confirm: null }, status);
+export function refusal(code: string, status = 0, detail: string | null = null): Refused {
+  return new Refused(problemFor(code, detail), status);
+}
+
+function problemFor(code: string, detail: string | null = null): ProblemDocument {
+  return { code, detail, confirm: null, error: null, revoked: null };
 }
 
 export interface Exchange {
@@ -72,18 +76,18 @@ function parseJson(body: string): unknown {
 /** For an answer that no server of ours wrote: a proxy's page, say. */
 function byStatus(status: number): ProblemDocument {
   const code = status === 502 || status === 503 || status === 504 ? 'server-unreachable' : status === 401 ? 'unauthorized' : 'bad-answer';
-  return { code, detail: null, confirm: null };
+  return problemFor(code);
 }
 
 /** Sends again, with the same key, what may have been lost on the way. Nothing is sent later than 9 s after the click. */
-export async function persist<T>(send: () => Promise<T>, pausesMs: readonly number[] = [300, 1200]): Promise<T> {
+export async function persist<T>(send: () => Promise<T>, pausesMs: readonly number[] = [300, 1200], withinMs = 9000): Promise<T> {
   const began = Date.now();
   for (const pause of [...pausesMs, null]) {
     try {
       return await send();
     } catch (error) {
       const lost = error instanceof Refused && error.status === 0 && error.problem.code === 'server-unreachable';
-      if (!lost || pause === null || Date.now() - began + pause > 9000) throw error;
+      if (!lost || pause === null || Date.now() - began + pause > withinMs) throw error;
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
@@ -106,5 +110,5 @@ export function failureOf(error: unknown, sentence: (problem: ProblemDocument) =
 
 export function problemOf(error: unknown): ProblemDocument {
   if (error instanceof Refused) return error.problem;
-  return { code: error instanceof Unexpected ? 'bad-answer' : 'extension', detail: null, confirm: null };
+  return problemFor(error instanceof Unexpected ? 'bad-answer' : 'extension');
 }

@@ -1,7 +1,8 @@
 // From JSON to the types of the contract. A member that we do not know is ignored: the server may be newer than we are.
 import { count, countOrNull, fields, flag, isFields, list, oneOf, text, textOrNull } from './check.ts';
+import type { Fields } from './check.ts';
 import { callStatuses, deviceStates, verdicts } from './types.ts';
-import type { Call, CallChange, Device, Diagnosis, HistoryPage, Me, NumberCheck, ProblemDocument, StreamMessage, TokenAnswer } from './types.ts';
+import type { Call, CallChange, Device, Diagnosis, Ended, HistoryPage, Me, NumberCheck, ProblemDocument, StreamMessage, TokenAnswer } from './types.ts';
 
 function parseDiagnosis(value: unknown): Diagnosis | null {
   return isFields(value) ? { code: text(value, 'code'), sentence: textOrNull(value, 'sentence') ?? '' } : null;
@@ -87,11 +88,27 @@ export function parseCheck(value: unknown): NumberCheck {
   };
 }
 
-/** RFC 9457; also RFC 6749 5.2, whose `error` then stands for the code. */
+/** RFC 9457; also RFC 6749 5.2, whose `error` stands for the code where there is none. */
 export function parseProblem(value: unknown): ProblemDocument {
-  if (!isFields(value)) return { code: 'internal', detail: null, confirm: null };
+  if (!isFields(value)) return { code: 'internal', detail: null, confirm: null, error: null, revoked: null };
   const word = (key: string): string | null => (typeof value[key] === 'string' && value[key] !== '' ? value[key] : null);
-  return { code: word('code') ?? word('error') ?? 'internal', detail: word('detail') ?? word('error_description'), confirm: word('confirm') };
+  return {
+    code: word('code') ?? word('error') ?? 'internal',
+    detail: word('detail') ?? word('error_description'),
+    confirm: word('confirm'),
+    error: word('error'),
+    revoked: isFields(value['revoked']) ? parseEnded(value['revoked']) : null,
+  };
+}
+
+const longestReason = 200; // characters, as the server allows
+
+/** Never throws: that a sign-in has ended must be understood however it is told. */
+function parseEnded(from: Fields): Ended {
+  const word = (key: string): string => (typeof from[key] === 'string' ? from[key] : '');
+  // Shown as one line: whatever moves the text about is taken out.
+  const reason = [...word('reason').replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()].slice(0, longestReason).join('');
+  return { by: word('by') || 'system', at: word('at'), reason: reason === '' ? null : reason };
 }
 
 export function parseTokens(value: unknown): TokenAnswer {
@@ -114,7 +131,7 @@ export function parseStream(value: unknown): StreamMessage | null {
     case 'ping':
       return { type: 'ping' };
     case 'revoked':
-      return { type: 'revoked', reason: textOrNull(from, 'reason') ?? '', by: textOrNull(from, 'by') ?? 'system', at: textOrNull(from, 'at') ?? '' };
+      return { type: 'revoked', ended: parseEnded(from) };
     default:
       return null;
   }

@@ -44,6 +44,15 @@ export interface ProblemDocument {
   code: string;
   detail: string | null;
   confirm: string | null;
+  error: string | null; // RFC 6749 5.2, from the token endpoint
+  revoked: Ended | null; // who ended the sign-in of the refresh token that was refused
+}
+
+/** Who ended a sign-in, when, and why. */
+export interface Ended {
+  by: string;
+  at: string;
+  reason: string | null; // typed by a person: may hold a name
 }
 
 export interface TokenAnswer {
@@ -57,6 +66,6 @@ export type StreamMessage =
   | { type: 'ready'; id: string; reset: boolean }
   | { type: 'call'; id: string; changed: CallChange }
   | { type: 'ping' }
-  | { type: 'revoked'; reason: string; by: string; at: string };
+  | { type: 'revoked'; ended: Ended };
 
 export type CallChange = Partial<Call> & Pick<Call, 'id' | 'status'>;

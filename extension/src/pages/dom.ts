@@ -1,7 +1,7 @@
 // Small tools for our own pages. Text goes in as text: there is no HTML from strings.
 import { isFields } from '../api/check.ts';
 import { chooseTongue, translator } from '../language.ts';
-import type { TextKey, Translate } from '../language.ts';
+import type { TextKey, Tongue, Translate } from '../language.ts';
 import en from '../../_locales/en/messages.json';
 import { readSettings } from '../storage.ts';
 
@@ -44,7 +44,7 @@ function isKey(key: string | undefined): key is TextKey {
 }
 
 /** Puts the texts of the user's language where the page names them (data-t, data-t-label, data-t-placeholder). */
-export async function speak(): Promise<{ t: Translate; tongue: string }> {
+export async function speak(): Promise<{ t: Translate; tongue: Tongue }> {
   const tongue = chooseTongue((await readSettings()).language, chrome.i18n.getUILanguage());
   const t = translator(tongue);
   document.documentElement.lang = tongue;

@@ -3,6 +3,8 @@
 import type { Call, Me } from '../api/types.ts';
 import { ask, newGesture } from '../messages.ts';
 import type { DialOutcome, FoundNumber, Reply, Snapshot } from '../messages.ts';
+import { endedSentence, localeOf } from '../language.ts';
+import { serverOrigin, serverPermission } from '../server-address.ts';
 import { changeSettings, readSettings } from '../storage.ts';
 import { isLiveCall, liveCard, pendingCard, tickClocks } from './call-card.ts';
 import { button, byId, make, show, speak } from './dom.ts';
@@ -28,7 +30,7 @@ const pageList = byId('page-numbers', HTMLElement);
 const work = byId('work', HTMLElement);
 
 let me: Me | null = null;
-let snapshot: Snapshot = { calls: [], pending: null, link: 'closed', signedIn: false, ended: null };
+let snapshot: Snapshot = { calls: [], pending: null, link: 'closed', signedIn: false, signingIn: false, failed: null, ended: null };
 let history: Call[] = [];
 let next: string | null = null;
 let trouble: { code: string; sentence: string } | null = null;
@@ -96,10 +98,7 @@ function drawLive(): void {
 function drawBanner(): void {
   const reachable = trouble?.code !== 'server-unreachable' && snapshot.link !== 'down';
   work.hidden = heard && !snapshot.signedIn;
-  if (heard && !snapshot.signedIn) {
-    const title = snapshot.ended === null ? t('signInTitle') : endedText(snapshot.ended);
-    return show(banner, `out ${title}`, () => [bannerOf('info', title, t('signInText'), button(t('signIn'), 'primary', () => void chrome.runtime.openOptionsPage()))]);
-  }
+  if (heard && !snapshot.signedIn) return drawSignedOut();
   if (!reachable) {
     return show(banner, 'server', () => [bannerOf('bad', t('unreachableTitle'), t('problemServerUnreachable'), button(t('tryAgain'), 'quiet', () => void load()))]);
   }
@@ -111,11 +110,25 @@ function drawBanner(): void {
   show(banner, '', () => []);
 }
 
-function endedText({ by, at }: { by: string; at: string }): string {
-  const date = new Date(at);
-  const time = Number.isNaN(date.getTime()) ? '' : date.toLocaleTimeString(tongue, { hour: '2-digit', minute: '2-digit' });
-  const key = by === 'support' ? 'signedOutSupport' : by === 'admin' ? 'signedOutAdmin' : by === 'user' ? 'signedOutUser' : 'signedOutSystem';
-  return t(key, time);
+function drawSignedOut(): void {
+  const { ended, failed, signingIn } = snapshot;
+  const { title, reason } = ended === null ? { title: t('signInTitle'), reason: null } : endedSentence(t, localeOf(tongue, navigator.language), ended);
+  const lines = [reason, signingIn ? t('signInWaiting') : failed ?? t('signInText')].filter((line) => line !== null);
+  show(banner, JSON.stringify(['out', title, lines]), () => {
+    const box = bannerOf('info', title, lines[0] ?? '', button(t('signIn'), 'primary', () => void signIn()));
+    box.querySelector('p')?.after(...lines.slice(1).map((text) => make('p', { text })));
+    return [box];
+  });
+}
+
+/** At the server that is known, if it may be reached; else where its address is asked for. */
+async function signIn(): Promise<void> {
+  const server = serverOrigin((await readSettings()).server);
+  if (server === null || !(await chrome.permissions.contains({ origins: [serverPermission(server)] }))) return chrome.runtime.openOptionsPage();
+  const reply = await ask<'signIn'>({ type: 'signIn', server });
+  if (reply.ok) return;
+  snapshot.failed = reply.failure.sentence;
+  drawBanner();
 }
 
 function bannerOf(kind: string, title: string, text: string, action: HTMLElement): HTMLElement {

@@ -1,6 +1,6 @@
 // Starting and ending calls. One gesture has one key, whatever happens on the way; a number that needs a second gesture
 // waits in `pending` until our own surface is asked.
-import { persist, problemOf, refusal, Refused } from '../api/client.ts';
+import { persist, problemOf, refusal } from '../api/client.ts';
 import { parseCall, parseCheck } from '../api/parse.ts';
 import type { CallRequest, NumberCheck } from '../api/types.ts';
 import type { DialOutcome } from '../messages.ts';
@@ -55,7 +55,7 @@ export async function check(number: string): Promise<NumberCheck> {
 async function askAgain(wish: Wish, deviceId: string | null, token: string | null): Promise<DialOutcome> {
   const looked = await check(wish.number);
   const t = await uiTexts();
-  if (looked.verdict === 'denied') throw new Refused({ code: looked.code ?? 'forbidden', detail: looked.sentence, confirm: null }, 422);
+  if (looked.verdict === 'denied') throw refusal(looked.code ?? 'forbidden', 422, looked.sentence);
   board.setPending({
     number: wish.number, display: looked.display || wish.number, name: wish.name, deviceId,
     sentence: looked.sentence ?? t('confirmText'), token: looked.confirm ?? token, at: Date.now(),

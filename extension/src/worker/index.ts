@@ -3,15 +3,17 @@
 import { reply, problemOf } from '../api/client.ts';
 import { parseHistory, parseMe } from '../api/parse.ts';
 import type { Call, Me } from '../api/types.ts';
+import { problemSentence } from '../language.ts';
 import { askerOf, mayAsk, newGesture, parseRequest } from '../messages.ts';
 import type { DialOutcome, PageSettings, Reply, Request, Snapshot } from '../messages.ts';
 import { isExcluded } from '../server-address.ts';
-import { closeToPages, readEnded, readRegion, readSettings, writeRegion } from '../storage.ts';
+import { closeToPages, readEnded, readRegion, readSettings, readSignInFailure, readSigningIn, writeRegion } from '../storage.ts';
 import * as board from './board.ts';
 import { check, confirm, dial, dialUnattended, hangUp } from './dial.ts';
 import * as link from './link.ts';
 import { callOfNotice, followCall, showBadge, showRefusal, statusSentence } from './notices.ts';
 import { authorized, isSignedIn, pair, signOut } from './session.ts';
+import * as signIn from './sign-in.ts';
 import { askTab, numbersInFront, registerScripts, selectionInFront, stepInFront } from './sites.ts';
 import { sayer, uiTexts } from './tongue.ts';
 
@@ -28,7 +30,9 @@ board.watch((change) => {
     void tellPage(change.after);
   }
 });
+signIn.listen();
 void closeToPages();
+void signIn.resume();
 void wake();
 
 async function wake(): Promise<void> {
@@ -40,8 +44,23 @@ async function wake(): Promise<void> {
 async function snapshot(): Promise<Snapshot> {
   await board.restore();
   return {
-    calls: board.shownCalls(), pending: board.pendingCall(), link: link.linkState(), signedIn: await isSignedIn(), ended: await readEnded(),
+    calls: board.shownCalls(), pending: board.pendingCall(), link: link.linkState(),
+    signedIn: await isSignedIn(), signingIn: (await readSigningIn()) !== null, failed: await whyNotSignedIn(), ended: await readEnded(),
   };
+}
+
+async function whyNotSignedIn(): Promise<string | null> {
+  const failure = await readSignInFailure();
+  return failure === null ? null : problemSentence(await uiTexts(), failure.code, null);
+}
+
+/** Signed in, or out, by whatever way: what was known of calls is another's now. */
+async function signInTurned(): Promise<void> {
+  await board.restore();
+  board.clear();
+  link.close();
+  await link.tend();
+  await tellPopups();
 }
 
 async function tellPopups(): Promise<void> {
@@ -100,14 +119,14 @@ async function handle(request: Request, sender: chrome.runtime.MessageSender): P
       return me();
     case 'pair':
       await pair(request.server, request.code);
-      board.clear();
-      void link.tend().then(tellPopups);
+      await signIn.drop();
       return me();
+    case 'signIn':
+      await signIn.begin(request.server);
+      return null;
     case 'signOut':
+      await signIn.drop();
       await signOut();
-      board.clear();
-      link.close();
-      await tellPopups();
       return null;
     case 'settings.changed':
       await registerScripts();
@@ -215,12 +234,16 @@ chrome.runtime.onStartup.addListener(() => {
 
 chrome.permissions.onAdded.addListener(() => void registerScripts());
 chrome.permissions.onRemoved.addListener(() => void registerScripts());
-chrome.storage.onChanged.addListener((_, area) => {
+chrome.storage.onChanged.addListener((changes, area) => {
   if (area === 'managed') void registerScripts();
+  const { refresh } = changes;
+  if (area === 'local' && refresh !== undefined && (refresh.oldValue === undefined) !== (refresh.newValue === undefined)) void signInTurned();
+  else if ('signingIn' in changes || 'signInFailed' in changes || 'ended' in changes || 'endedReason' in changes) void tellPopups();
 });
 
 chrome.alarms.onAlarm.addListener((alarm) => {
   if (alarm.name === link.linkAlarm) void board.restore().then(() => link.tend());
+  if (alarm.name === signIn.signInAlarm) void signIn.resume();
 });
 
 chrome.contextMenus.onClicked.addListener((info) => {

@@ -6,7 +6,7 @@ import { parseCall, parseStream } from '../api/parse.ts';
 import type { StreamMessage } from '../api/types.ts';
 import type { Snapshot } from '../messages.ts';
 import * as board from './board.ts';
-import { access, authorized, forget } from './session.ts';
+import { access, authorized, forgetRevoked } from './session.ts';
 
 export const linkAlarm = 'link';
 const silenceMs = 45_000; // two pings missed
@@ -149,7 +149,7 @@ function receive(on: WebSocket, token: string, data: unknown): void {
       socket = null;
       on.close(1000);
       board.clear();
-      void forget({ by: message.by, at: message.at }).then(() => become('closed')).then(told);
+      void forgetRevoked(message.ended).then(() => become('closed')).then(told);
       return;
     default:
       message satisfies never;

@@ -1,16 +1,24 @@
-// The sign-in: pairing, the access token, its renewal. Only one renewal at a time, over all our contexts: a refresh token
-// used twice ends the sign-in.
-import { exchange, refusal, Refused } from '../api/client.ts';
+// The tokens of the sign-in: how they are had, kept, renewed and forgotten. Only one renewal at a time, over all our
+// contexts: a refresh token used twice ends the sign-in.
+import { exchange, persist, refusal, Refused } from '../api/client.ts';
 import type { Exchange } from '../api/client.ts';
+import { client } from '../api/oauth.ts';
 import { parseTokens } from '../api/parse.ts';
-import type { TokenAnswer } from '../api/types.ts';
+import type { Ended, TokenAnswer } from '../api/types.ts';
 import { serverOrigin, serverPermission } from '../server-address.ts';
 import { changeSettings, readAccess, readRefresh, writeAccess, writeEnded, writeRefresh } from '../storage.ts';
-import type { AccessToken, Ended } from '../storage.ts';
+import type { AccessToken } from '../storage.ts';
 import { uiTongue } from './tongue.ts';
 
-const client = 'extension';
 const renewBeforeMs = 30_000;
+const renewAgainMs = 3_000;
+
+let signIns = 0; // made in this life of the worker
+
+/** Everything that reads a token in order to change it goes through here, in whatever context it runs. */
+async function alone<T>(work: () => Promise<T>): Promise<T> {
+  return navigator.locks.request('sign-in', work);
+}
 
 export async function isSignedIn(): Promise<boolean> {
   return (await readRefresh()) !== null;
@@ -30,20 +38,21 @@ async function keep(server: string, answer: TokenAnswer): Promise<AccessToken> {
 
 /** The access token, renewed when it is about to end or when `used` (one that was refused) is what we still have. */
 export async function access(used?: string): Promise<AccessToken & { server: string }> {
-  return navigator.locks.request('sign-in', async () => {
+  return alone(async () => {
     const refresh = await readRefresh();
     if (refresh === null) throw refusal('not-signed-in');
     const server = refresh.server;
     const have = await readAccess();
     if (have !== null && have.token !== used && have.expiresAt - Date.now() > renewBeforeMs) return { ...have, server };
     try {
-      const answer = await tokenRequest(server, { grant_type: 'refresh_token', refresh_token: refresh.token });
+      // At once again when no answer came: for 30 s the server gives the same successor, after that it takes us for a thief.
+      const answer = await persist(() => tokenRequest(server, { grant_type: 'refresh_token', refresh_token: refresh.token }), [300], renewAgainMs);
       return { ...(await keep(server, answer)), server };
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      const ended = error.problem.code === 'invalid_grant' || error.problem.code === 'invalid_client';
+      const ended = error.problem.error === 'invalid_grant' || error.problem.error === 'invalid_client';
       if (!ended) throw error.status >= 500 ? refusal('server-unreachable', error.status) : error;
-      await forget({ by: 'system', at: new Date().toISOString() });
+      await forget(error.problem.revoked ?? { by: 'system', at: new Date().toISOString(), reason: null });
       throw refusal('unauthorized', 401);
     }
   });
@@ -67,27 +76,34 @@ export async function pair(typed: string, code: string): Promise<void> {
   const server = serverOrigin(typed);
   if (server === null) throw refusal('server-address');
   if (!(await chrome.permissions.contains({ origins: [serverPermission(server)] }))) throw refusal('no-permission');
-  await navigator.locks.request('sign-in', async () => {
-    try {
-      const answer = await tokenRequest(server, {
-        grant_type: 'urn:clicktodial:pairing-code',
-        code: code.replace(/[\s-]/g, ''),
-        device_name: deviceName(),
-      });
-      await keep(server, answer);
-    } catch (error) {
-      if (error instanceof Refused && error.problem.code === 'invalid_grant') throw refusal('pairing-refused', error.status);
-      if (error instanceof Refused && error.problem.code === 'invalid_request') throw refusal('pairing-refused', error.status);
-      throw error;
-    }
-    await writeEnded(null);
-    await changeSettings({ server, deviceId: null });
+  try {
+    await redeem(server, { grant_type: 'urn:clicktodial:pairing-code', code: code.replace(/[\s-]/g, ''), device_name: deviceName() });
+  } catch (error) {
+    if (error instanceof Refused && error.problem.error === 'invalid_grant') throw refusal('pairing-refused', error.status);
+    if (error instanceof Refused && error.problem.error === 'invalid_request') throw refusal('pairing-refused', error.status);
+    throw error;
+  }
+  await startAfresh(server);
+}
+
+/** Trades a code, of whichever kind, for a sign-in. */
+export async function redeem(server: string, form: Record<string, string>): Promise<void> {
+  await alone(async () => {
+    const answer = await tokenRequest(server, form);
+    signIns += 1;
+    await keep(server, answer);
   });
+}
+
+/** What belonged to an earlier sign-in is put aside. May be done twice: a worker may have died in the middle. */
+export async function startAfresh(server: string): Promise<void> {
+  await writeEnded(null);
+  await changeSettings({ server, deviceId: null });
 }
 
 /** Tells the server, if it listens, and forgets the tokens in any case. */
 export async function signOut(): Promise<void> {
-  await navigator.locks.request('sign-in', async () => {
+  await alone(async () => {
     const refresh = await readRefresh();
     await forget(null);
     if (refresh === null) return;
@@ -96,14 +112,22 @@ export async function signOut(): Promise<void> {
   });
 }
 
-export async function forget(ended: Ended | null): Promise<void> {
+/** The server said so over the link. A renewal under way is waited for, and a sign-in made meanwhile is left alone. */
+export async function forgetRevoked(ended: Ended): Promise<void> {
+  const before = signIns;
+  await alone(async () => {
+    if (signIns === before) await forget(ended);
+  });
+}
+
+async function forget(ended: Ended | null): Promise<void> {
   await writeRefresh(null);
   await writeAccess(null);
   await writeEnded(ended);
 }
 
 /** Shown in the list of sign-ins: "Chromium, Linux". */
-function deviceName(): string {
+export function deviceName(): string {
   const agent = navigator.userAgent;
   const browser = /Edg\//.test(agent) ? 'Edge' : /OPR\//.test(agent) ? 'Opera' : /Chrome\//.test(agent) ? 'Chrome' : 'Browser';
   const system = /Windows/.test(agent) ? 'Windows' : /Mac OS X/.test(agent) ? 'macOS' : /CrOS/.test(agent) ? 'ChromeOS' : /Linux/.test(agent) ? 'Linux' : '';

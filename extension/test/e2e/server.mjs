@@ -139,6 +139,15 @@ class Server {
     return this.command('device', 'add', '--user', email, '--label', label, '--endpoint', endpoint, '--caller-id', callerId, ...shown).deviceId;
   }
 
+  /** A member of the provider's staff. */
+  addSupport(email) {
+    return this.command('user', 'create', '--role', 'support', '--email', email).userId;
+  }
+
+  setPassword(email, password) {
+    execFileSync(this.#bin, ['user', 'password', '--email', email], { env: this.#env, input: password, encoding: 'utf8' });
+  }
+
   pairingCode(email) {
     return this.command('user', 'pair', email).code;
   }
