@@ -151,7 +151,7 @@ GRANT SELECT, INSERT, UPDATE (used_at, grant_id) ON authorization_codes TO ctd_a
 GRANT SELECT, INSERT, UPDATE (confirmed) ON revocations TO ctd_auth;
 GRANT SELECT ON oauth_clients TO ctd_auth;
 -- What the provider did to a person's sign-in, for that person to see.
-GRANT SELECT (id, tenant_id, at, actor_kind, action, subject_kind, subject_id) ON audit TO ctd_auth;
+GRANT SELECT (id, tenant_id, at, actor_kind, actor_id, action, subject_kind, subject_id) ON audit TO ctd_auth;
 CREATE POLICY auth_look ON audit FOR SELECT TO ctd_auth
   USING (action IN ('pairing-code-create', 'password-set', 'password-link-create', 'second-factor-reset'));
 CREATE INDEX audit_subject ON audit (subject_id, at DESC) WHERE subject_id IS NOT NULL;
