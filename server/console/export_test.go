@@ -83,7 +83,7 @@ func samples(bare bool) map[string]any {
 	person := auth.Person{ID: uuid.New(), TenantName: Nasty, Email: "piet@example.test", Name: Nasty, Role: models.RoleUser, HasPassword: true, HasFactor: true}
 	gone := auth.Person{ID: uuid.New(), Email: "gone@example.test", Role: models.RoleAdmin, DisabledAt: &ago}
 	return map[string]any{
-		"sign-in": signInData{Next: "/oauth/authorize?state=a&b=c", Connecting: true}, "factor": factorData{Next: "/console/people"},
+		"sign-in": signInData{Next: "/oauth/authorize?state=a&b=c", Connecting: true, Email: "anna@acme.example"}, "factor": factorData{Next: "/console/people"},
 		"factor-new":   enrolData{Next: home, QR: "data:image/png;base64,AAAA", Secret: "ABCD EFGH"},
 		"factor-codes": codesData{Codes: []string{"AAAAA-BBBBB", "CCCCC-DDDDD"}, Next: home}, "factor-state": nil,
 		"sign-ins": mineData{

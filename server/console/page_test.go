@@ -95,11 +95,11 @@ func faultsOfTag(page, name, text string, ids map[string]bool) (faults []string)
 			faults = append(faults, text+" is no POST to us")
 		}
 	case "input":
-		hidden := has["aria-hidden"] == "true"
+		hidden := has["aria-hidden"] == "true" || has["type"] == "hidden"
 		if has["type"] != "radio" && !hidden && !strings.Contains(page, `<label for="`+has["id"]+`"`) {
 			faults = append(faults, text+" has no label")
 		}
-		if has["type"] != "radio" && has["autocomplete"] == "" {
+		if has["type"] != "radio" && has["type"] != "hidden" && has["autocomplete"] == "" {
 			faults = append(faults, text+" leaves autofill to the browser")
 		}
 		if slices.Contains([]string{"text", "password"}, has["type"]) && !strings.Contains(text, "readonly") && has["spellcheck"] != "false" {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"clicktodial/models"
+	"clicktodial/server/auth"
 )
 
 // home leads each role to where its work is.
@@ -12,9 +13,13 @@ func (v *visit) home() error {
 	return v.redirect("/console/sign-ins", "")
 }
 
+// signInData: the e-mail is asked for first, the password on a page of its own
+// where the e-mail is in no field. Given both in fields, Chrome sends the browser
+// vendor a question about them (its password leak check; measured with a net log).
 type signInData struct {
 	Next       string
-	Connecting bool // an extension is waiting
+	Connecting bool   // an extension is waiting
+	Email      string // "": it is asked for
 }
 
 func (v *visit) signInPage() error {
@@ -26,10 +31,26 @@ func (v *visit) signInPage() error {
 		return v.afterwards(v.session, v.next())
 	}
 	next := v.next()
-	return v.render("sign-in", signInData{Next: next, Connecting: isAuthorization(next)})
+	return v.render("sign-in", signInData{Next: next, Connecting: isAuthorization(next), Email: v.emailOnce()})
+}
+
+// emailOnce is the e-mail that the first page has asked for.
+func (v *visit) emailOnce() string {
+	if v.failure != nil && v.failure.field == "email" {
+		return ""
+	}
+	return v.form["email"]
 }
 
 func (v *visit) signIn() error {
+	if _, asked := v.form["password"]; !asked {
+		_, err := auth.ReadEmail(v.form["email"])
+		if err != nil {
+			return v.again("sign-in", err, (*visit).signInPage)
+		}
+		next := v.next()
+		return v.render("sign-in", signInData{Next: next, Connecting: isAuthorization(next), Email: v.form["email"]})
+	}
 	opened, err := v.Auth.OpenSession(v.c.UserContext(), v.form["email"], v.form["password"], v.visitor())
 	if err != nil {
 		return v.again("sign-in", err, (*visit).signInPage)

@@ -21,8 +21,19 @@ func TestSignIn(t *testing.T) {
 	if to != "/console/sign-in?next="+url.QueryEscape("/console/password?x=y") {
 		t.Fatalf("nobody is led to %s", to)
 	}
-	br.get(t, to).wants(t, http.StatusOK, `autocomplete="username"`, `autocomplete="current-password"`)
-	for _, wrong := range [][2]string{{b.piet.Email, "wrong-" + password}, {"nobody@example.test", password}, {"", ""}} {
+	asked := br.get(t, to)
+	asked.wants(t, http.StatusOK, `type="email"`)
+	asked.lacks(t, `type="password"`)
+	br.post(t, to, "email", "no address").wants(t, http.StatusUnprocessableEntity, "This does not look like an e-mail address.", `type="email"`)
+	// The same for who is there and who is not; and no field of the second page holds
+	// the e-mail, or Chrome asks the browser vendor about it and the password.
+	for _, email := range []string{b.piet.Email, "nobody@example.test"} {
+		a := br.post(t, to, "email", email)
+		a.wants(t, http.StatusOK, `autocomplete="current-password"`, `<input type="hidden" name="email" value="`+email+`">`)
+		a.lacks(t, `type="email"`)
+		a.lacks(t, `type="text"`)
+	}
+	for _, wrong := range [][2]string{{b.piet.Email, "wrong-" + password}, {"nobody@example.test", password}} {
 		a := br.post(t, to, "email", wrong[0], "password", wrong[1])
 		a.wants(t, http.StatusUnprocessableEntity, "This e-mail and password do not go together.", `value="`+wrong[0]+`"`)
 		a.lacks(t, password)

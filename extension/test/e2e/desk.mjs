@@ -24,7 +24,13 @@ export function totp(secret, step = 0) {
 
 export async function signInAt(page, url, email, password) {
   await page.goto(`${url}/console/sign-in`);
+  await typePassword(page, email, password);
+}
+
+/** On the sign-in page, however one came there: the e-mail, then the password on a page of its own. */
+export async function typePassword(page, email, password) {
   await page.fill('input[type=email]', email);
+  await page.click('main button.primary');
   await page.fill('input[type=password]', password);
   await page.click('main button.primary');
 }
