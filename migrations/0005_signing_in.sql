@@ -96,9 +96,6 @@ CREATE TABLE authorization_codes (
 CREATE INDEX authorization_codes_grant ON authorization_codes (grant_id);
 CREATE INDEX authorization_codes_expiry ON authorization_codes (expires_at);
 
--- For the purge: a sign-in goes 90 days after its end.
-CREATE INDEX grants_end ON grants ((coalesce(revoked_at, expires_at)));
-
 -- Narrower than the sign-in's, when a refresh asked for less (RFC 6749 6).
 ALTER TABLE tokens ADD scopes text CHECK (char_length(scopes) <= 500);
 
@@ -208,19 +205,15 @@ CREATE POLICY operator ON password_links TO ctd_operator USING (true) WITH CHECK
 CREATE POLICY operator ON oauth_clients TO ctd_operator USING (true) WITH CHECK (true);
 CREATE POLICY operator ON recovery_codes TO ctd_operator USING (true);
 
--- What has ended goes; a sign-in 90 days after its end.
+-- What has ended goes.
 GRANT SELECT, DELETE, UPDATE (id) ON password_links, sessions, authorization_codes TO ctd_purger;
 GRANT SELECT, DELETE, UPDATE (expires_at) ON revocations TO ctd_purger;
-GRANT SELECT (id, revoked_at, expires_at), DELETE, UPDATE (id) ON grants TO ctd_purger;
 CREATE POLICY purger ON password_links TO ctd_purger USING (expires_at <= statement_timestamp());
 CREATE POLICY purger ON sessions TO ctd_purger USING (expires_at <= statement_timestamp() OR seen_at <= statement_timestamp() - interval '1 hour');
 CREATE POLICY purger ON authorization_codes TO ctd_purger USING (expires_at <= statement_timestamp() - interval '1 day');
 CREATE POLICY purger ON revocations TO ctd_purger USING (expires_at <= statement_timestamp());
-CREATE POLICY purger ON grants TO ctd_purger USING (coalesce(revoked_at, expires_at) <= statement_timestamp() - interval '90 days');
 
 -- +goose Down
-DROP POLICY purger ON grants;
-REVOKE ALL ON grants FROM ctd_purger;
 DROP POLICY support ON audit;
 DROP POLICY support ON calls;
 DROP POLICY support ON refusals;
@@ -232,7 +225,7 @@ DROP POLICY app ON audit;
 DROP POLICY app ON pairing_codes;
 DROP POLICY app ON tokens;
 DROP POLICY app_change ON tenants;
-DROP INDEX audit_subject, refusals_support_code, grants_end;
+DROP INDEX audit_subject, refusals_support_code;
 DROP POLICY auth_look ON audit;
 DROP POLICY auth_change ON users;
 DROP TABLE oauth_clients, revocations, authorization_codes, sessions, password_links, recovery_codes;

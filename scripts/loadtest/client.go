@@ -3,14 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +18,7 @@ type client struct {
 	conn   net.Conn
 	reader *bufio.Reader
 	out    []byte
+	body   []byte // of the last answer
 }
 
 const requestLimit = 15 * time.Second
@@ -34,20 +33,46 @@ func dialClient(addr string) (*client, error) {
 
 func (c *client) close() { _ = c.conn.Close() } // the run is over
 
-// call posts one click and gives the answer's status, and when the first byte left.
-func (c *client) call(token, key, number string) (status int, sent time.Time, err error) {
+// reply is the status of an answer, when the question left, and when the answer
+// was there.
+type reply struct {
+	status     int
+	sent, came time.Time
+}
+
+// call posts one click.
+func (c *client) call(token, key, number string) (reply, error) {
 	body := `{"number":"` + number + `"}`
 	c.out = fmt.Appendf(c.out[:0], "POST /v1/calls HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\n"+
 		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", token, key, len(body), body)
-	sent = time.Now()
-	if err := c.conn.SetDeadline(sent.Add(requestLimit)); err != nil {
-		return 0, sent, err
+	return c.exchange()
+}
+
+// get asks for a path with a token.
+func (c *client) get(path, token string) (reply, error) {
+	c.out = fmt.Appendf(c.out[:0], "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n\r\n", path, token)
+	return c.exchange()
+}
+
+// revoke signs out (RFC 7009).
+func (c *client) revoke(token string) (reply, error) {
+	body := "token=" + token
+	c.out = fmt.Appendf(c.out[:0], "POST /oauth/revoke HTTP/1.1\r\nHost: 127.0.0.1\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	return c.exchange()
+}
+
+func (c *client) exchange() (r reply, err error) {
+	r.sent = time.Now()
+	if err := c.conn.SetDeadline(r.sent.Add(requestLimit)); err != nil {
+		return r, err
 	}
 	if _, err := c.conn.Write(c.out); err != nil {
-		return 0, sent, err
+		return r, err
 	}
-	status, err = c.answer()
-	return status, sent, err
+	r.status, err = c.answer()
+	r.came = time.Now()
+	return r, err
 }
 
 func (c *client) answer() (status int, err error) {
@@ -70,7 +95,8 @@ func (c *client) answer() (status int, err error) {
 			if length < 0 {
 				return 0, errors.New("an answer without a length")
 			}
-			_, err := io.CopyN(io.Discard, c.reader, int64(length))
+			c.body = slices.Grow(c.body[:0], length)[:length]
+			_, err := io.ReadFull(c.reader, c.body)
 			return status, err
 		case bytes.EqualFold(name, []byte("Content-Length")):
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(value))); err != nil {
@@ -78,54 +104,4 @@ func (c *client) answer() (status int, err error) {
 			}
 		}
 	}
-}
-
-// load is what a number of connections did, each sending its next click when the
-// last was answered.
-type load struct {
-	accepted int
-	took     time.Duration
-}
-
-func (l load) rate() float64 { return float64(l.accepted) / l.took.Seconds() }
-
-// flood clicks for a while from many users' sign-ins in turn, so that the limits
-// of a single user never hold.
-func (b *bench) flood(ctx context.Context, addr string, connections int, during time.Duration) (load, error) {
-	ctx, cancel := context.WithTimeout(ctx, during)
-	defer cancel()
-	var next, accepted atomic.Int64
-	var work sync.WaitGroup
-	faults := make([]error, connections)
-	began := time.Now()
-	for i := range connections {
-		work.Go(func() {
-			c, err := dialClient(addr)
-			if err != nil {
-				faults[i] = err
-				return
-			}
-			defer c.close()
-			for ctx.Err() == nil && faults[i] == nil {
-				n := int(next.Add(1)) - 1
-				faults[i] = b.click(c, n)
-				if faults[i] == nil {
-					accepted.Add(1)
-				}
-			}
-		})
-	}
-	work.Wait()
-	return load{int(accepted.Load()), time.Since(began)}, errors.Join(faults...)
-}
-
-func (b *bench) click(c *client, n int) error {
-	if n >= 2*len(b.data.tokens) {
-		return errors.New("more calls than the users may have up: seed more users")
-	}
-	status, _, err := c.call(b.data.tokens[n%len(b.data.tokens)], fmt.Sprintf("bench-%d", n), "+31201234567")
-	if err == nil && status != 201 {
-		err = fmt.Errorf("a click was answered with %d", status)
-	}
-	return err
 }

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// meter sums the processor time of the server and of Postgres with all its
-// backends. Unlike a rate it hardly depends on what else the machine does. Linux
+// meter sums the processor time of the server, of Redis, and of Postgres with all
+// its backends. Unlike a rate it hardly depends on what else the machine does. Linux
 // only; elsewhere it stays at zero and is not printed.
 type meter struct {
-	server, postgres time.Duration
-	work             int // calls, or transactions
+	server, redis, postgres time.Duration
+	work                    int // calls, transactions, or requests
 }
 
 const tick = 10 * time.Millisecond // Linux's USER_HZ
@@ -30,9 +30,11 @@ func (b *bench) metered(ctx context.Context, m *meter, server *process, fn func(
 	if server != nil {
 		pid = server.cmd.Process.Pid
 	}
-	serverBefore, postgresBefore := used(pid, false), familyUsed(postmaster)
+	redis := b.redisPID()
+	serverBefore, redisBefore, postgresBefore := used(pid, false), used(redis, false), familyUsed(postmaster)
 	work, err := fn()
 	m.server += used(pid, false) - serverBefore
+	m.redis += used(redis, false) - redisBefore
 	m.postgres += familyUsed(postmaster) - postgresBefore
 	m.work += work
 	return err
@@ -49,6 +51,13 @@ func (d *database) postmaster(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	return strconv.Atoi(fields[1])
+}
+
+// redisPID reads what scripts/lib/redis.sh has Redis write.
+func (b *bench) redisPID() int {
+	text, _ := os.ReadFile(filepath.Join(b.Dir, "redis", "redis.pid")) // 0 where there is none
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
+	return pid
 }
 
 // stat gives the fields of /proc/PID/stat from the state on (proc(5), field 3).
@@ -99,4 +108,10 @@ func (m meter) String() string {
 		return fmt.Sprintf("%.2f ms in Postgres", each(m.postgres))
 	}
 	return fmt.Sprintf("%.2f ms in the server, %.2f ms in Postgres", each(m.server), each(m.postgres))
+}
+
+// micros gives the microseconds of one, for what is too quick for milliseconds.
+func (m meter) micros() string {
+	each := func(d time.Duration) float64 { return 1000 * millis(d) / float64(max(1, m.work)) }
+	return fmt.Sprintf("%.0f µs in the server, %.0f µs in Redis, %.0f µs in Postgres", each(m.server), each(m.redis), each(m.postgres))
 }

@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
-	"hash/crc32"
-	"math/big"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,14 +23,18 @@ func idOf(kind, n int) uuid.UUID {
 	return uuid.MustParse(fmt.Sprintf("00000000-0000-7000-%04x-%012x", kind, n))
 }
 
+const scopes = "click-to-dial:calls:create click-to-dial:calls:read click-to-dial:calls:delete"
+
 // ownPhone is the phone of the laboratory that takes many calls at once.
 const ownPhone = "120"
 
 // database is the superuser's connection: row-level security does not hold for
 // it, and the service never has it.
 type database struct {
-	conn   *pgx.Conn
-	tokens []string // the access token of each user
+	conn    *pgx.Conn
+	tokens  []string // the access token of each user
+	tenants int
+	spare   int // sign-ins made besides (signins.go)
 }
 
 func openDatabase(ctx context.Context, url string) (*database, error) {
@@ -53,6 +53,7 @@ func (d *database) close() {
 
 // seed makes tenants, and users with a phone, a sign-in and an access token each.
 func (d *database) seed(ctx context.Context, tenants, people int) error {
+	d.tenants = tenants
 	now, later := time.Now().UTC(), time.Now().UTC().Add(time.Hour)
 	tables := []struct {
 		name    string
@@ -72,56 +73,32 @@ func (d *database) seed(ctx context.Context, tenants, people int) error {
 		{"grants", []string{"id", "tenant_id", "user_id", "client_id", "device_name", "support_code", "scopes", "made_by", "expires_at"}, people, func(n int) []any {
 			return []any{
 				idOf(kindGrant, n), idOf(kindTenant, n%tenants), idOf(kindUser, n), "extension", "Chromium", letters(n),
-				"click-to-dial:calls:create click-to-dial:calls:read click-to-dial:calls:delete", "operator", later,
+				scopes, "operator", later,
 			}
 		}},
 		{"tokens", []string{"id", "tenant_id", "grant_id", "kind", "hash", "expires_at"}, people, func(n int) []any {
-			token := newToken()
-			d.tokens = append(d.tokens, token)
-			sum := sha256.Sum256([]byte(token))
-			return []any{idOf(kindToken, n), idOf(kindTenant, n%tenants), idOf(kindGrant, n), "access", sum[:], later}
+			d.tokens = append(d.tokens, newToken("c2da_"))
+			return []any{idOf(kindToken, n), idOf(kindTenant, n%tenants), idOf(kindGrant, n), "access", hashOf(d.tokens[n]), later}
 		}},
 		// Whose rows pgbench writes: it beats for as long as anyone looks.
 		{"replicas", []string{"id", "beat_at"}, 1, func(n int) []any { return []any{idOf(kindReplica, n), now.Add(24 * time.Hour)} }},
 	}
 	for _, t := range tables {
-		source := pgx.CopyFromSlice(t.rows, func(n int) ([]any, error) { return t.row(n), nil })
-		if _, err := d.conn.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, source); err != nil {
-			return fmt.Errorf("filling %s: %w", t.name, err)
+		if err := d.fill(ctx, t.name, t.columns, t.rows, t.row); err != nil {
+			return err
 		}
 	}
 	_, err := d.conn.Exec(ctx, "VACUUM ANALYZE")
 	return err
 }
 
-// letters writes n as six capital letters, as a support code is.
-func letters(n int) string {
-	code := []byte("AAAAAA")
-	for i := len(code) - 1; n > 0; i-- {
-		code[i] = byte('A' + n%26)
-		n /= 26
+// fill copies rows into a table.
+func (d *database) fill(ctx context.Context, table string, columns []string, rows int, row func(n int) []any) error {
+	source := pgx.CopyFromSlice(rows, func(n int) ([]any, error) { return row(n), nil })
+	if _, err := d.conn.CopyFrom(ctx, pgx.Identifier{table}, columns, source); err != nil {
+		return fmt.Errorf("filling %s: %w", table, err)
 	}
-	return string(code)
-}
-
-// newToken makes an access token of the service's form (design: c2da_, 43
-// base62 characters, 6 of CRC32).
-func newToken() string {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails (crypto/rand, Go 1.24)
-	body := "c2da_" + base62(new(big.Int).SetBytes(secret), 43)
-	return body + base62(big.NewInt(int64(crc32.ChecksumIEEE([]byte(body)))), 6)
-}
-
-func base62(n *big.Int, width int) string {
-	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	out := make([]byte, width)
-	digit := new(big.Int)
-	for i := width - 1; i >= 0; i-- {
-		n.DivMod(n, big.NewInt(62), digit)
-		out[i] = digits[digit.Int64()]
-	}
-	return string(out)
+	return nil
 }
 
 // fresh empties what calls leave behind and starts a checkpoint, so that every

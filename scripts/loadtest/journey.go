@@ -46,9 +46,9 @@ func (b *bench) pacedRun(ctx context.Context, t *tap, server *process, round int
 		user := n % b.sockets
 		busy[user].Lock() // a click behind a slow one waits, and that counts
 		defer busy[user].Unlock()
-		status, _, err := clients[user].call(b.data.tokens[round*b.sockets+user], fmt.Sprintf("paced-%d-%d", round, n), "+31"+numberOf(round, n)[1:])
-		if err == nil && status != 201 {
-			err = fmt.Errorf("a click was answered with %d", status)
+		r, err := clients[user].call(b.data.tokens[round*b.sockets+user], fmt.Sprintf("paced-%d-%d", round, n), "+31"+numberOf(round, n)[1:])
+		if err == nil && r.status != 201 {
+			err = fmt.Errorf("a click was answered with %d", r.status)
 		}
 		return err
 	})

@@ -6,7 +6,9 @@
 // the same run on the same machine: the ratio means something where the figure
 // alone does not. The server is the built program in a process of its own; the
 // load comes over real connections (client.go), the PBX is silent.go, the
-// practice exchange, or Asterisk behind a tap (tap.go).
+// practice exchange, or Asterisk behind a tap (tap.go). Where the yardstick is a
+// server, it is this program once more (bare.go), so that it shares the machine
+// with the load just as the measured one does.
 package main
 
 import (
@@ -39,6 +41,8 @@ type plan struct {
 	load    time.Duration // one run of pgbench, of accepted calls, of practice calls
 	warm    time.Duration
 	paced   time.Duration // one run against Asterisk
+	read    time.Duration // one run of GET /v1/me or of its yardsticks
+	revoked int           // sign-ins ended, and as many races
 	tenants int
 	people  int // each may have two calls up at once, so twice as many calls a run
 	sockets int // users of one run against Asterisk, each with a WebSocket
@@ -46,15 +50,19 @@ type plan struct {
 
 func (s setup) plan() plan {
 	if s.Quick {
-		return plan{rounds: 1, load: time.Second, warm: 300 * time.Millisecond, paced: 3 * time.Second, tenants: 50, people: 5_000, sockets: 50}
+		return plan{rounds: 1, load: time.Second, warm: 300 * time.Millisecond, paced: 3 * time.Second, read: time.Second, revoked: 50, tenants: 50, people: 5_000, sockets: 50}
 	}
-	return plan{rounds: 7, load: 3 * time.Second, warm: time.Second, paced: 6 * time.Second, tenants: 100, people: 15_000, sockets: 50}
+	return plan{rounds: 7, load: 3 * time.Second, warm: time.Second, paced: 6 * time.Second, read: 2 * time.Second, revoked: 1000, tenants: 100, people: 15_000, sockets: 50}
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	work := run
+	if len(os.Args) > 1 && os.Args[1] == yardstickCommand {
+		work = serveYardstick
+	}
+	if err := work(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "loadtest:", err)
 		os.Exit(1) //nolint:gocritic // stop() only undoes the signals
 	}
@@ -70,11 +78,10 @@ func run(ctx context.Context) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	if err := b.throughput(ctx); err != nil {
-		return err
-	}
-	if err := b.latency(ctx); err != nil {
-		return err
+	for _, measure := range []func(context.Context) error{b.throughput, b.latency, b.reading, b.revoking, b.racing} {
+		if err := measure(ctx); err != nil {
+			return err
+		}
 	}
 	return b.print(ctx, os.Stdout)
 }

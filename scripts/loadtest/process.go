@@ -44,8 +44,22 @@ func (b *bench) migrate(ctx context.Context) error {
 	return nil
 }
 
+// installation is what its replicas share.
+type installation struct{ prefix, key string }
+
+func newInstallation(name string) installation {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails (crypto/rand, Go 1.24)
+	return installation{prefix: "bench-" + name + ":", key: base64.StdEncoding.EncodeToString(key)}
+}
+
 // serve starts the server with a PBX, under a name for its log and its Redis keys.
 func (b *bench) serve(ctx context.Context, name, pbxURL string) (*process, error) {
+	return b.serveReplica(ctx, newInstallation(name), name, pbxURL, b.Redis)
+}
+
+// serveReplica starts one of an installation's servers, which reaches Redis there.
+func (b *bench) serveReplica(ctx context.Context, of installation, name, pbxURL, redis string) (*process, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
@@ -54,17 +68,21 @@ func (b *bench) serve(ctx context.Context, name, pbxURL string) (*process, error
 	if err != nil {
 		return nil, err
 	}
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails (crypto/rand, Go 1.24)
-	p := &process{addr: addr, cmd: exec.Command(b.Server, "serve")}
-	p.cmd.Env = b.environ("LISTEN="+addr, "METRICS_LISTEN="+inside, "PBX_URL="+pbxURL,
-		"SECRET_KEY="+base64.StdEncoding.EncodeToString(key), "REDIS_PREFIX=bench-"+name+":")
+	cmd := exec.Command(b.Server, "serve")
+	cmd.Env = b.environ("LISTEN="+addr, "METRICS_LISTEN="+inside, "PBX_URL="+pbxURL, "SECRET_KEY="+of.key, "REDIS_PREFIX="+of.prefix,
+		"REDIS_URL="+redis) // the last of two counts
+	return b.start(ctx, name, addr, cmd)
+}
+
+// start runs a server until it is ready.
+func (b *bench) start(ctx context.Context, name, addr string, cmd *exec.Cmd) (p *process, err error) {
+	p = &process{addr: addr, cmd: cmd}
 	if p.log, err = os.Create(filepath.Join(b.Dir, name+".log")); err != nil {
 		return nil, err
 	}
-	p.cmd.Stderr = p.log
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("starting the server: %w", err)
+	cmd.Stderr = p.log
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the server for %s: %w", name, err)
 	}
 	if err := p.await(ctx); err != nil {
 		p.stop()

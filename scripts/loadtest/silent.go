@@ -2,13 +2,14 @@ package main
 
 import (
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// silent is a PBX that takes every Originate and says nothing more: what is left
-// is our own work.
+// silent is a PBX that takes every Originate and says nothing more of it: what is
+// left is our own work. Of its phones it says that they are idle.
 type silent struct {
 	listener net.Listener
 	taken    atomic.Int64 // Originates
@@ -52,14 +53,7 @@ func (s *silent) session(conn net.Conn) {
 	}
 	var out []byte
 	in := splitter{each: func(m message, _ time.Time) {
-		reply := []string{"Response", "Success", "ActionID", m["ActionID"], "Message", "Originate successfully queued"}
-		switch m["Action"] {
-		case "Originate":
-			s.taken.Add(1)
-		case "Getvar":
-			reply = append(reply, "Variable", m["Variable"], "Value", "since-the-beginning")
-		}
-		out = append(out, action(reply...)...)
+		out = append(out, s.answer(m)...)
 	}}
 	buffer := make([]byte, 64<<10)
 	for {
@@ -73,4 +67,22 @@ func (s *silent) session(conn net.Conn) {
 		}
 		out = out[:0]
 	}
+}
+
+func (s *silent) answer(m message) []byte {
+	reply := []string{"Response", "Success", "ActionID", m["ActionID"], "Message", "Originate successfully queued"}
+	switch m["Action"] {
+	case "Originate":
+		s.taken.Add(1)
+	case "Getvar":
+		value := "since-the-beginning"
+		if strings.HasPrefix(m["Variable"], "DEVICE_STATE(") {
+			value = "NOT_INUSE"
+		}
+		reply = append(reply, "Variable", m["Variable"], "Value", value)
+	case "DeviceStateList": // an empty one: each phone is then asked for
+		complete := action("Event", "DeviceStateListComplete", "ActionID", m["ActionID"], "EventList", "Complete", "ListItems", "0")
+		return append(action(append(reply, "EventList", "start")...), complete...)
+	}
+	return action(reply...)
 }

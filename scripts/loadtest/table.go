@@ -21,9 +21,10 @@ type result struct {
 	missing                                 string // why it was not measured
 }
 
-func rateResult(what string, rates, yard, share []float64, goal float64) result {
+// rateResult compares rates with those of a yardstick, by the median of the rounds' shares.
+func rateResult(what string, rates []float64, yardstick string, yard, share []float64, goal float64) result {
 	return result{
-		what: what, figure: spread(rates, "%.0f") + " /s", yardstick: "pgbench " + spread(yard, "%.0f") + " /s",
+		what: what, figure: spread(rates, "%.0f") + " /s", yardstick: yardstick + " " + spread(yard, "%.0f") + " /s",
 		compared: fmt.Sprintf("%.0f %%", 100*median(share)), goal: fmt.Sprintf("at least %.0f %%", 100*goal), met: median(share) >= goal,
 	}
 }

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"regexp"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/fault"
+	"clicktodial/server/store"
 )
 
 // DonePath is where the browser comes back to: the one redirect of the extension.
@@ -64,7 +66,7 @@ func (s *Service) ReadAuthorization(query url.Values) (Authorization, error) {
 	case len(query["redirect_uri"]) != 1 || a.RedirectURI != redirect:
 		return a, &AuthorizeError{Code: "invalid_redirect_uri"}
 	}
-	if len(query["state"]) > 1 || (query.Has("state") && !stateForm.MatchString(a.State)) {
+	if len(query["state"]) > 1 || (a.State != "" && !stateForm.MatchString(a.State)) {
 		a.State = "" // not to be sent back as it came
 		return a, s.refuseAuthorization(a, "invalid_request")
 	}
@@ -73,7 +75,7 @@ func (s *Service) ReadAuthorization(query url.Values) (Authorization, error) {
 	}
 	a.Challenge = query.Get("code_challenge")
 	scopes, err := narrow(query.Get("scope"), AllScopes)
-	if err != nil || scopes == "" {
+	if err != nil {
 		return a, s.refuseAuthorization(a, "invalid_scope")
 	}
 	a.Scopes = strings.Fields(scopes)
@@ -83,7 +85,8 @@ func (s *Service) ReadAuthorization(query url.Values) (Authorization, error) {
 	return a, nil
 }
 
-// checkAuthorization gives the error code of what is wrong, or "".
+// checkAuthorization gives the error code of what is wrong, or "". A parameter
+// without a value counts as left out (RFC 6749 3.1).
 func checkAuthorization(query url.Values) string {
 	for name, values := range query {
 		if len(values) > 1 { // RFC 6749 3.1
@@ -98,11 +101,11 @@ func checkAuthorization(query url.Values) string {
 		return "invalid_request"
 	case query.Get("response_type") != "code":
 		return "unsupported_response_type"
-	case query.Has("request"): // RFC 9101
+	case query.Get("request") != "": // RFC 9101
 		return "request_not_supported"
-	case query.Has("request_uri"):
+	case query.Get("request_uri") != "":
 		return "request_uri_not_supported"
-	case query.Has("response_mode") && query.Get("response_mode") != "query":
+	case query.Get("response_mode") != "" && query.Get("response_mode") != "query":
 		return "invalid_request"
 	case query.Get("code_challenge_method") != "S256": // absent means plain (RFC 7636 4.3)
 		return "invalid_request"
@@ -133,7 +136,7 @@ func (s *Service) Deny(a Authorization) (redirect string) {
 
 // Allow makes a code for what the session's person has consented to, on the device
 // as they call it, and says where the browser goes with it. Errors: forbidden,
-// device-name-invalid.
+// device-name-invalid; unauthorized when the session has ended.
 func (s *Service) Allow(ctx context.Context, session Session, a Authorization, deviceName string) (redirect string, err error) {
 	if err := session.mustBeFull(); err != nil {
 		return "", err
@@ -154,7 +157,11 @@ func (s *Service) Allow(ctx context.Context, session Session, a Authorization, d
 	if session.TenantID != uuid.Nil {
 		row.TenantID = &session.TenantID
 	}
-	if err := s.DB.CreateCode(ctx, row); err != nil {
+	err = s.DB.CreateCode(ctx, row, session.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", errUnauthorized
+	}
+	if err != nil {
 		return "", err
 	}
 	return s.backTo(a, url.Values{"code": {code}}), nil

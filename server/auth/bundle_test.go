@@ -171,7 +171,7 @@ func (b *bundle) dump(t *testing.T) string {
 			if err := tx.QueryRow(query).Scan(&text); err != nil {
 				t.Fatal(err)
 			}
-			all.WriteString(text.String)
+			all.WriteString(text.String + "\n")
 		}
 	})
 	return all.String()

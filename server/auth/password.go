@@ -99,8 +99,8 @@ func parseHash(hash string) (p argonParams, err error) {
 	return p, nil
 }
 
-// nobody is the hash that is worked on for a user who is not there.
-var nobody = sync.OnceValues(func() (string, error) { return HashPassword("nobody has this password") })
+// nobody is what is worked on for a user who has no password, or is not there.
+var nobody = argonParams{argonTime, argonMemory, argonThreads, make([]byte, 16), make([]byte, argonKey)}
 
 // hashing bounds how many passwords are worked on at once: each takes 64 MiB.
 type hashing struct {
@@ -137,17 +137,11 @@ func (h *hashing) do(ctx context.Context, work func() error) error {
 // verify says whether the password is the one of the hash; nil stands for a user
 // who has none, or is not there, and takes as long.
 func (s *Service) verify(ctx context.Context, hash *string, password string) (right bool, err error) {
-	known := hash != nil
-	if !known {
-		none, err := nobody()
-		if err != nil {
+	p := nobody
+	if hash != nil {
+		if p, err = parseHash(*hash); err != nil {
 			return false, err
 		}
-		hash = &none
-	}
-	p, err := parseHash(*hash)
-	if err != nil {
-		return false, err
 	}
 	if len(password) > 4*longestPassword {
 		password = "" // no password is as long; the work is the same
@@ -156,7 +150,7 @@ func (s *Service) verify(ctx context.Context, hash *string, password string) (ri
 		right = subtle.ConstantTimeCompare(p.derive(password), p.key) == 1
 		return nil
 	})
-	return right && known, err
+	return right && hash != nil, err
 }
 
 func (s *Service) hash(ctx context.Context, password string) (hash string, err error) {
@@ -204,10 +198,11 @@ func (s *Service) ChangePassword(ctx context.Context, session Session, old, fres
 	return opened, s.DB.ChangePassword(ctx, row, hash, s.Now().UTC(), entry)
 }
 
-// guessable is what a guesser knows of a person.
+// guessable is what a guesser knows of a person, whole and in parts.
 func guessable(texts ...string) (words []string) {
 	for _, text := range texts {
-		words = append(words, strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return strings.ContainsRune(" .@-_", r) })...)
+		text = strings.ToLower(text)
+		words = append(append(words, text), strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" .@-_", r) })...)
 	}
 	return words
 }

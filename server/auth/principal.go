@@ -2,9 +2,9 @@ package auth
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,14 +17,47 @@ import (
 
 // Principal is who is asking: ids and times, as the token cache may hold them.
 type Principal struct {
-	UserID    uuid.UUID   `json:"u"`
-	TenantID  uuid.UUID   `json:"t"` // Nil for support staff
-	GrantID   uuid.UUID   `json:"g"` // Nil for the command line
-	Role      models.Role `json:"r"`
-	Region    string      `json:"c"`
-	PBXID     uuid.UUID   `json:"p"` // Nil: the installation's own
-	Scopes    []string    `json:"s"`
-	ExpiresAt time.Time   `json:"e"` // of the token
+	UserID    uuid.UUID
+	TenantID  uuid.UUID // Nil for support staff
+	GrantID   uuid.UUID // Nil for the command line
+	Role      models.Role
+	Region    string
+	PBXID     uuid.UUID // Nil: the installation's own
+	Scopes    []string
+	ExpiresAt time.Time // of the token, whole milliseconds once it was in the cache
+}
+
+// pack is a principal as the token cache holds it: one line of words. As JSON it
+// took a tenth of the time of a request to read.
+func (p Principal) pack() []byte {
+	words := append([]string{
+		packed, p.UserID.String(), p.TenantID.String(), p.GrantID.String(), p.PBXID.String(),
+		strconv.FormatInt(p.ExpiresAt.UnixMilli(), 10), string(p.Role), p.Region,
+	}, p.Scopes...)
+	return []byte(strings.Join(words, " "))
+}
+
+const (
+	packed      = "1" // the version of the form
+	packedWords = 8   // before the scopes
+)
+
+// unpack reads what pack wrote; false for what another version wrote.
+func unpack(line []byte) (p Principal, ok bool) {
+	words := strings.Split(string(line), " ") // not Fields: the region may be ""
+	if len(words) < packedWords || words[0] != packed {
+		return p, false
+	}
+	for i, id := range []*uuid.UUID{&p.UserID, &p.TenantID, &p.GrantID, &p.PBXID} {
+		var err error
+		if *id, err = uuid.Parse(words[1+i]); err != nil {
+			return p, false
+		}
+	}
+	expires, err := strconv.ParseInt(words[5], 10, 64)
+	p.ExpiresAt = time.UnixMilli(expires).UTC()
+	p.Role, p.Region, p.Scopes = models.Role(words[6]), words[7], words[packedWords:]
+	return p, err == nil && p.GrantID != uuid.Nil
 }
 
 // May says whether the token carries the scope.
@@ -68,7 +101,8 @@ func (s *Service) findCached(ctx context.Context, hash []byte) (p Principal, err
 	case !s.watch.trusts(s.Cache.Since()): // asked after the answer came: it may be of a Redis just met
 		return p, errNoCache
 	}
-	if json.Unmarshal(cached.Principal, &p) != nil || p.GrantID == uuid.Nil {
+	p, ok := unpack(cached.Principal)
+	if !ok {
 		return p, errNoCache // written by another version
 	}
 	return p, nil
@@ -91,9 +125,7 @@ func (s *Service) findStored(ctx context.Context, hash []byte) (Principal, error
 	if s.Cache == nil {
 		return p, nil
 	}
-	if body, err := json.Marshal(p); err == nil {
-		_ = s.Cache.Fill(ctx, hash, body, p.ExpiresAt) // the next request asks Postgres again
-	}
+	_ = s.Cache.Fill(ctx, hash, p.pack(), p.ExpiresAt) // else the next request asks Postgres again
 	return p, nil
 }
 

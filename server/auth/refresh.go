@@ -74,6 +74,9 @@ func narrow(asked, have string) (string, error) {
 	}
 	var out []string
 	wanted := strings.Fields(asked)
+	if len(wanted) == 0 {
+		return "", errScope
+	}
 	for _, scope := range strings.Fields(have) {
 		if slices.Contains(wanted, scope) {
 			out = append(out, scope)

@@ -74,7 +74,7 @@ func (s *Service) OpenSession(ctx context.Context, email, password string, v Vis
 }
 
 func (s *Service) openSession(ctx context.Context, email, password string, v Visitor) (Opened, error) {
-	user, err := s.DB.FindCredential(ctx, email)
+	user, err := s.findCredential(ctx, email)
 	unknown := errors.Is(err, store.ErrNotFound)
 	if err != nil && !unknown {
 		return Opened{}, err
@@ -93,6 +93,15 @@ func (s *Service) openSession(ctx context.Context, email, password string, v Vis
 	reason := map[models.Stage]string{models.StageFull: "", models.StageFactor: "the second factor is still to come", models.StageEnrol: "a second factor is to be set up"}
 	entry := audit.Entry(opened.Actor().audit(), "console-sign-in", opened.subject(), reason[row.Stage])
 	return opened, s.DB.BeginSession(ctx, row, uuid.Nil, entry)
+}
+
+// findCredential: what is no e-mail is nobody's.
+func (s *Service) findCredential(ctx context.Context, email string) (store.Credential, error) {
+	email, err := ReadEmail(email)
+	if err != nil {
+		return store.Credential{}, store.ErrNotFound
+	}
+	return s.DB.FindCredential(ctx, email)
 }
 
 func stageAfterPassword(user store.Credential) models.Stage {

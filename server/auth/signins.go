@@ -38,6 +38,10 @@ func (s *Service) SignIns(ctx context.Context, by Actor, user uuid.UUID) ([]Sign
 		return nil, err
 	}
 	rows, err := s.DB.SignIns(ctx, as, user)
+	return signInsOf(rows), err
+}
+
+func signInsOf(rows []store.SignIn) []SignIn {
 	list := make([]SignIn, 0, len(rows))
 	for _, row := range rows {
 		list = append(list, SignIn{
@@ -46,7 +50,7 @@ func (s *Service) SignIns(ctx context.Context, by Actor, user uuid.UUID) ([]Sign
 			RevokedAt: row.RevokedAt, RevokedBy: row.RevokedBy, RevokedReason: row.RevokedReason,
 		})
 	}
-	return list, err
+	return list
 }
 
 // mayKnow says in whose name the actor may ask about a user. A look by support is

@@ -10,6 +10,7 @@ import (
 	"clicktodial/models"
 	"clicktodial/server/audit"
 	"clicktodial/server/fault"
+	"clicktodial/server/store"
 )
 
 var supportCodeForm = regexp.MustCompile(`^[A-Z]{6}$`)
@@ -23,12 +24,10 @@ func (s *Service) FindPerson(ctx context.Context, by Actor, emailOrCode string) 
 	}
 	typed := strings.TrimSpace(emailOrCode)
 	code := strings.ToUpper(strings.ReplaceAll(strings.ReplaceAll(typed, " ", ""), "-", ""))
-	email := ""
+	email, err := ReadEmail(typed)
 	switch {
-	case len(typed) > 254:
-		return nil, errSearch
-	case strings.Contains(typed, "@"):
-		email, code = foldEmail(typed), ""
+	case err == nil:
+		code = ""
 	case !supportCodeForm.MatchString(code):
 		return nil, errSearch
 	}
@@ -49,7 +48,7 @@ func (s *Service) MaskedCalls(ctx context.Context, by Actor, user uuid.UUID) ([]
 	if err != nil {
 		return nil, err
 	}
-	return s.DB.MaskedCalls(ctx, p.TenantID, user, by.look("support-look-calls", user, p.TenantID))
+	return s.DB.MaskedCalls(ctx, tenantOf(p), user, by.look("support-look-calls", user, tenantOf(p)))
 }
 
 // Refusals gives support the newest refused clicks of a user. The look is
@@ -59,12 +58,48 @@ func (s *Service) Refusals(ctx context.Context, by Actor, user uuid.UUID) ([]mod
 	if err != nil {
 		return nil, err
 	}
-	return s.DB.Refusals(ctx, p.TenantID, user, by.look("support-look-refusals", user, p.TenantID))
+	return s.DB.Refusals(ctx, tenantOf(p), user, by.look("support-look-refusals", user, tenantOf(p)))
 }
 
-func (s *Service) personForSupport(ctx context.Context, by Actor, user uuid.UUID) (Person, error) {
+// personForSupport is no look by itself: what is looked at of the person is.
+func (s *Service) personForSupport(ctx context.Context, by Actor, user uuid.UUID) (store.Person, error) {
 	if !by.isSupport() {
-		return Person{}, errForbidden
+		return store.Person{}, errForbidden
 	}
-	return s.Person(ctx, by, user)
+	return s.DB.Person(ctx, store.Support, user, models.Audit{})
+}
+
+func tenantOf(p store.Person) uuid.UUID {
+	if p.TenantID == nil {
+		return uuid.Nil
+	}
+	return *p.TenantID
+}
+
+// Errand is all that support sees of a person at one look.
+type Errand struct {
+	Person   Person
+	SignIns  []SignIn
+	Calls    []models.MaskedCall
+	Refusals []models.Refusal
+}
+
+// Errand gives support all of a user at one look, which is audited as one. Errors:
+// forbidden, not-found.
+func (s *Service) Errand(ctx context.Context, by Actor, user uuid.UUID) (e Errand, err error) {
+	p, err := s.personForSupport(ctx, by, user)
+	if err != nil {
+		return e, err
+	}
+	e.Person = personOf(p)
+	rows, err := s.DB.SignIns(ctx, store.Support, user)
+	if err != nil {
+		return e, err
+	}
+	e.SignIns = signInsOf(rows)
+	if e.Calls, err = s.DB.MaskedCalls(ctx, tenantOf(p), user, models.Audit{}); err != nil {
+		return e, err
+	}
+	e.Refusals, err = s.DB.Refusals(ctx, tenantOf(p), user, by.look("support-look", user, tenantOf(p)))
+	return e, err
 }

@@ -96,8 +96,8 @@ func (w *watch) announce(grant uuid.UUID) {
 	delete(w.waiting, grant)
 }
 
-// Watch gives a channel that is closed when the sign-in has been ended; stop ends
-// the watching.
+// Watch gives a channel that is closed when the sign-in has been ended, be it just
+// before; stop ends the watching.
 func (s *Service) Watch(grant uuid.UUID) (ended <-chan struct{}, stop func()) {
 	w := &s.watch
 	ch := make(chan struct{})

@@ -20,10 +20,14 @@ type signInList struct {
 
 func (v *visit) signIns(user uuid.UUID, base string) (signInList, error) {
 	all, err := v.Auth.SignIns(v.c.UserContext(), v.session.Actor(), user)
-	if err != nil {
-		return signInList{}, err
-	}
-	list := signInList{Base: base, Mine: user == v.session.UserID}
+	list := v.arrange(all, base)
+	list.Mine = user == v.session.UserID
+	return list, err
+}
+
+// arrange puts those that can be used before those that ended lately.
+func (v *visit) arrange(all []auth.SignIn, base string) signInList {
+	list := signInList{Base: base}
 	for _, s := range all {
 		switch {
 		case s.Alive:
@@ -32,7 +36,7 @@ func (v *visit) signIns(user uuid.UUID, base string) (signInList, error) {
 			list.Ended = append(list.Ended, s)
 		}
 	}
-	return list, nil
+	return list
 }
 
 func endOf(s auth.SignIn) time.Time {

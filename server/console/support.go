@@ -42,21 +42,15 @@ type foundData struct {
 }
 
 func (v *visit) foundPage() error {
-	person, err := v.person()
+	user, err := v.id("user")
 	if err != nil {
 		return err
 	}
-	ctx, by := v.c.UserContext(), v.session.Actor()
-	d := foundData{Person: person}
-	if d.SignIns, err = v.signIns(person.ID, foundPath(person.ID)); err != nil {
+	e, err := v.Auth.Errand(v.c.UserContext(), v.session.Actor(), user)
+	if err != nil {
 		return err
 	}
-	if d.Calls, err = v.Auth.MaskedCalls(ctx, by, person.ID); err != nil {
-		return err
-	}
-	if d.Refusals, err = v.Auth.Refusals(ctx, by, person.ID); err != nil {
-		return err
-	}
+	d := foundData{Person: e.Person, SignIns: v.arrange(e.SignIns, foundPath(user)), Calls: e.Calls, Refusals: e.Refusals}
 	return v.render("support-person", d)
 }
 

@@ -108,9 +108,6 @@ func (d *DB) Disable(ctx context.Context, tenant, user uuid.UUID, disabled bool,
 		if !disabled {
 			return addAudit(tx, entry)
 		}
-		if err := become(tx, SignInDesk); err != nil {
-			return err
-		}
 		ended, err = revoke(tx, Which{User: user, Tenant: tenant}, "admin", "account closed", now, entry)
 		return err
 	})

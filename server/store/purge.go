@@ -32,14 +32,14 @@ func (d *DB) CountDue(ctx context.Context) (due int64, err error) {
 
 // DeleteDueKeys deletes what else has ended: refusals after 14 days, used keys
 // after 24 hours, daily keys after 48, dead tokens, codes, links and sessions,
-// sign-ins 90 days after their end, silent replicas.
+// silent replicas.
 // Row-level security holds the times; here is only the list.
 func (d *DB) DeleteDueKeys(ctx context.Context) (deleted int64, err error) {
 	err = d.as(ctx, rolePurger, uuid.Nil, func(tx *gorm.DB) error {
 		for _, row := range []any{
 			&models.Refusal{}, &models.Idempotency{}, &models.DailyKey{},
 			&models.Token{}, &models.PairingCode{}, &models.Replica{}, &models.Revocation{}, &models.Session{},
-			&models.AuthorizationCode{}, &models.PasswordLink{}, &models.Grant{},
+			&models.AuthorizationCode{}, &models.PasswordLink{},
 		} {
 			res := tx.Where("true").Delete(row)
 			if res.Error != nil {

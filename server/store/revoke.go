@@ -40,7 +40,7 @@ type Ended struct {
 }
 
 // Revoke ends sign-ins, and with those of a whole user or tenant their console
-// sessions too, with the audit entry in the same transaction. ErrNotFound when
+// sessions and codes too, with the audit entry in the same transaction. ErrNotFound when
 // one sign-in was named and there is none such.
 func (d *DB) Revoke(ctx context.Context, as Asker, which Which, by, reason string, now time.Time, entry models.Audit) (ended Ended, err error) {
 	err = d.ask(ctx, as, func(tx *gorm.DB) error {
@@ -54,11 +54,17 @@ var errNoWhich = errors.New("a revocation of everything")
 
 // revoke leaves the token rows: a token of a revoked sign-in is known and
 // refused, and goes with the purge at its own end. The sign-ins' rows are locked
-// by their UPDATE, and issuing locks them too, so no token is overlooked.
+// by their UPDATE, and issuing locks them too, so no token is overlooked. It is
+// the last that a transaction does: it may leave it in the role of the desk.
 func revoke(tx *gorm.DB, which Which, by, reason string, now time.Time, entry models.Audit) (ended Ended, err error) {
 	where, args := which.where("id")
 	if where == "" {
 		return ended, errNoWhich
+	}
+	if which.Grant == uuid.Nil {
+		if ended.Sessions, err = endBeginnings(tx, which, now); err != nil {
+			return ended, err
+		}
 	}
 	var gone []models.Grant
 	res := tx.Model(&gone).Clauses(clause.Returning{Columns: []clause.Column{{Name: "id"}}}).
@@ -74,15 +80,28 @@ func revoke(tx *gorm.DB, which Which, by, reason string, now time.Time, entry mo
 	if ended.Tokens, err = buryTokens(tx, gone, now); err != nil {
 		return ended, err
 	}
-	if which.Grant == uuid.Nil {
-		where, args := which.where("")
-		res := tx.Where(where, args...).Delete(&models.Session{})
-		if res.Error != nil {
-			return ended, res.Error
-		}
-		ended.Sessions = int(res.RowsAffected)
-	}
 	return ended, addAudit(tx, entry)
+}
+
+// endBeginnings ends what another sign-in could still come of: console sessions,
+// then codes. In this order, and before the sign-ins: making a code holds its
+// session's row, redeeming one the code's, so that what is under way is waited for
+// and then ended too.
+func endBeginnings(tx *gorm.DB, which Which, now time.Time) (sessions int, err error) {
+	if err := become(tx, SignInDesk); err != nil {
+		return 0, err
+	}
+	where, args := which.where("")
+	res := tx.Where(where, args...).Delete(&models.Session{})
+	if res.Error != nil {
+		return 0, res.Error
+	}
+	for _, codes := range []any{&models.AuthorizationCode{}, &models.PairingCode{}} {
+		if err := tx.Model(codes).Where(where, args...).Where("used_at IS NULL").Update("used_at", now).Error; err != nil {
+			return 0, err
+		}
+	}
+	return int(res.RowsAffected), nil
 }
 
 // mustKnow tells a sign-in that has ended before from one that is not there.

@@ -189,9 +189,16 @@ func createSignIn(tx *gorm.DB, grant models.Grant, issue Issue, entry models.Aud
 	return addAudit(tx, entry)
 }
 
-// CreateCode stores an authorization code.
-func (d *DB) CreateCode(ctx context.Context, code models.AuthorizationCode) error {
-	return d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error { return tx.Create(&code).Error })
+// CreateCode stores an authorization code that the session's person has consented
+// to; ErrNotFound when the session has ended.
+func (d *DB) CreateCode(ctx context.Context, code models.AuthorizationCode, session uuid.UUID) error {
+	return d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
+		var held models.Session
+		if err := tx.Select("id").Clauses(clause.Locking{Strength: "SHARE"}).Where("id = ?", session).Take(&held).Error; err != nil {
+			return err
+		}
+		return tx.Create(&code).Error
+	})
 }
 
 // RedeemCode uses an authorization code up, once, and stores the sign-in that

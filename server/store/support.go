@@ -39,26 +39,26 @@ func (d *DB) KnowTenant(ctx context.Context, tenant uuid.UUID) error {
 
 const supportRows = 50
 
-// MaskedCalls gives the newest living calls of a user to support; the look is
-// audited.
+// MaskedCalls gives the newest living calls of a user to support; a look with
+// an action is audited.
 func (d *DB) MaskedCalls(ctx context.Context, tenant, user uuid.UUID, entry models.Audit) (calls []models.MaskedCall, err error) {
 	err = d.ask(ctx, Support, func(tx *gorm.DB) error {
 		if err := tx.Where("tenant_id = ? AND user_id = ?", tenant, user).Order("created_at DESC, id DESC").Limit(supportRows).Find(&calls).Error; err != nil {
 			return err
 		}
-		return addAudit(tx, entry)
+		return auditLook(tx, entry)
 	})
 	return calls, err
 }
 
-// Refusals gives the newest refused clicks of a user to support; the look is
-// audited.
+// Refusals gives the newest refused clicks of a user to support; a look with
+// an action is audited.
 func (d *DB) Refusals(ctx context.Context, tenant, user uuid.UUID, entry models.Audit) (refusals []models.Refusal, err error) {
 	err = d.ask(ctx, Support, func(tx *gorm.DB) error {
 		if err := tx.Where("tenant_id = ? AND user_id = ?", tenant, user).Order("at DESC, id DESC").Limit(supportRows).Find(&refusals).Error; err != nil {
 			return err
 		}
-		return addAudit(tx, entry)
+		return auditLook(tx, entry)
 	})
 	return refusals, err
 }

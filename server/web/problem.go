@@ -194,14 +194,13 @@ func fromHuma(ctx context.Context, status int, errs []error) *Problem {
 	if status >= http.StatusInternalServerError {
 		k = known{internal, http.StatusInternalServerError}
 	}
-	log, hasLog := ctx.Value(logKey{}).(*slog.Logger)
-	requestID, _ := ctx.Value(requestIDKey{}).(string)
+	about, ok := ctx.Value(requestKey{}).(request)
 	for _, err := range errs {
 		if status >= http.StatusInternalServerError || isFault(err) {
 			k = asFault(err)
 		}
-		if hasLog {
-			logInternal(log, k, requestID, err)
+		if ok {
+			logInternal(about.log, k, about.id, err)
 		}
 	}
 	return k.problem(Language(ctx))

@@ -106,13 +106,20 @@ func headers(o Options) fiber.Handler {
 	}
 }
 
+// always are the headers of every answer, in the form in which they are sent.
+var always = [][2][]byte{
+	{[]byte(fiber.HeaderCacheControl), []byte("no-store")},
+	{[]byte(fiber.HeaderXContentTypeOptions), []byte("nosniff")},
+	{[]byte(fiber.HeaderReferrerPolicy), []byte("no-referrer")},
+	{[]byte(fiber.HeaderXFrameOptions), []byte("DENY")},
+	{[]byte(fiber.HeaderContentSecurityPolicy), []byte("default-src 'none'; frame-ancestors 'none'; base-uri 'none'")},
+	{[]byte("Cross-Origin-Resource-Policy"), []byte("same-origin")},
+}
+
 func setHeaders(c *fiber.Ctx, o Options) {
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	c.Set(fiber.HeaderXFrameOptions, "DENY")
-	c.Set(fiber.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
-	c.Set("Cross-Origin-Resource-Policy", "same-origin")
+	for _, header := range always {
+		c.Response().Header.SetCanonical(header[0], header[1])
+	}
 	if strings.HasPrefix(o.PublicURL, "https:") {
 		c.Set(fiber.HeaderStrictTransportSecurity, "max-age=63072000")
 	}
@@ -132,17 +139,21 @@ func rescue(log *slog.Logger) fiber.Handler {
 	}
 }
 
-type logKey struct{}
+// request is what a handler's context knows of the request.
+type request struct {
+	lang, id string
+	log      *slog.Logger
+}
+
+type requestKey struct{}
 
 // deadline bounds everything that a request waits for.
 func deadline(log *slog.Logger) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		ctx, cancel := context.WithTimeout(c.UserContext(), requestDeadline)
 		defer cancel()
-		ctx = context.WithValue(ctx, langKey{}, languageOf(c.Get(fiber.HeaderAcceptLanguage)))
-		ctx = context.WithValue(ctx, requestIDKey{}, RequestID(c))
-		ctx = context.WithValue(ctx, logKey{}, log)
-		c.SetUserContext(ctx)
+		about := request{lang: languageOf(c.Get(fiber.HeaderAcceptLanguage)), id: RequestID(c), log: log}
+		c.SetUserContext(context.WithValue(ctx, requestKey{}, about))
 		return c.Next()
 	}
 }
@@ -191,13 +202,11 @@ func OwnOrigin(publicURL string, extensionIDs []string) func(origin string) bool
 	return func(origin string) bool { return origin == "" || allowed[origin] }
 }
 
-type langKey struct{}
-
 var languages = []language.Tag{language.English, language.Dutch, language.German}
 var matcher = language.NewMatcher(languages)
 
 func languageOf(header string) string {
-	if len(header) > 200 {
+	if header == "" || len(header) > 200 {
 		return "en"
 	}
 	_, i := language.MatchStrings(matcher, header)
@@ -206,8 +215,8 @@ func languageOf(header string) string {
 
 // Language is en, nl or de: what the request asked for.
 func Language(ctx context.Context) string {
-	if lang, ok := ctx.Value(langKey{}).(string); ok {
-		return lang
+	if about, ok := ctx.Value(requestKey{}).(request); ok {
+		return about.lang
 	}
 	return "en"
 }
