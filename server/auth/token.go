@@ -44,7 +44,13 @@ func newToken(kind models.TokenKind) (string, error) {
 }
 
 func checksum(body string) string {
-	return encode62(big.NewInt(int64(crc32.ChecksumIEEE([]byte(body)))), checkChars)
+	n := crc32.ChecksumIEEE([]byte(body))
+	out := make([]byte, checkChars)
+	for i := checkChars - 1; i >= 0; i-- {
+		out[i] = base62[n%62]
+		n /= 62
+	}
+	return string(out)
 }
 
 func encode62(n *big.Int, width int) string {
