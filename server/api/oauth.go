@@ -124,13 +124,14 @@ func readForm(c *fiber.Ctx) (url.Values, error) {
 	if !strings.EqualFold(strings.TrimSpace(kind), fiber.MIMEApplicationForm) || len(c.Queries()) > 0 || c.Get(fiber.HeaderContentEncoding) != "" {
 		return nil, errForm
 	}
-	form, twice := url.Values{}, false
-	c.Request().PostArgs().VisitAll(func(key, value []byte) {
-		twice = twice || form.Has(string(key))
-		form.Set(string(key), string(value))
-	})
-	if twice {
-		return nil, errTwice
+	form, err := url.ParseQuery(string(c.Request().Body()))
+	if err != nil {
+		return nil, errForm
+	}
+	for _, values := range form {
+		if len(values) > 1 {
+			return nil, errTwice
+		}
 	}
 	return form, nil
 }

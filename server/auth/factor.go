@@ -221,7 +221,7 @@ func (s *Service) ConfirmFactor(ctx context.Context, session Session, code strin
 	}
 	opened.HasFactor = true
 	entry := audit.Entry(session.Actor().audit(), "second-factor-set", session.subject(), "")
-	err = s.DB.ConfirmFactor(ctx, row, session.ID, step, rows, s.Now().UTC(), entry)
+	err = s.DB.ConfirmFactor(ctx, row, session.ID, user.TOTPSecret, step, rows, s.Now().UTC(), entry)
 	if errors.Is(err, store.ErrNotFound) {
 		err = errForbidden
 	}

@@ -153,7 +153,7 @@ func (s *Service) SignOut(ctx context.Context, token, client string) error {
 		subject.Tenant = *b.TenantID
 	}
 	entry := audit.Entry(audit.Actor{Kind: string(b.Role), ID: b.UserID}, "sign-out", subject, "")
-	gone, err := s.DB.Revoke(ctx, store.SignInDesk, store.Which{Grant: b.GrantID}, string(b.Role), "signed out", s.Now().UTC(), entry)
+	gone, err := s.DB.Revoke(ctx, store.SignInDesk, store.Which{Grant: b.GrantID}, string(models.RoleUser), "signed out", s.Now().UTC(), entry)
 	if err == nil {
 		s.spread(ctx, gone.Tokens)
 	}

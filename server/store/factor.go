@@ -19,13 +19,14 @@ func (d *DB) SetFactor(ctx context.Context, user uuid.UUID, sealed []byte) error
 	})
 }
 
-// ConfirmFactor sets a second factor up, with its recovery codes, and begins the
-// session that comes instead of another. ErrNotFound when it was set up before.
-func (d *DB) ConfirmFactor(ctx context.Context, session models.Session, instead uuid.UUID, step int64, codes []models.RecoveryCode,
+// ConfirmFactor sets up the second factor of that sealed secret, with its recovery
+// codes, and begins the session that comes instead of another. ErrNotFound when one
+// was set up before, or another was begun meanwhile.
+func (d *DB) ConfirmFactor(ctx context.Context, session models.Session, instead uuid.UUID, sealed []byte, step int64, codes []models.RecoveryCode,
 	now time.Time, entry models.Audit,
 ) error {
 	return d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
-		err := one(tx.Model(&models.User{}).Where("id = ? AND totp_secret IS NOT NULL AND totp_confirmed_at IS NULL", session.UserID).
+		err := one(tx.Model(&models.User{}).Where("id = ? AND totp_secret = ? AND totp_confirmed_at IS NULL", session.UserID, sealed).
 			Updates(map[string]any{"totp_confirmed_at": now, "totp_last_step": step}))
 		if err != nil {
 			return err

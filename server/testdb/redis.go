@@ -113,7 +113,7 @@ func NewRedisServer(t testing.TB) *RedisServer {
 // Start starts it, with the dump that it finds, and waits until it answers.
 func (s *RedisServer) Start() {
 	s.t.Helper()
-	s.process = osexec.Command(s.program, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.folder, //nolint:gosec // the program of the test run
+	s.process = osexec.Command(s.program, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.folder,
 		"--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction", "--daemonize", "no")
 	if err := s.process.Start(); err != nil {
 		s.t.Fatal(err)

@@ -1,0 +1,4 @@
+package api
+
+// ReadForm is readForm.
+var ReadForm = readForm
