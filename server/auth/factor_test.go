@@ -151,7 +151,11 @@ func TestFactorCodeAtOnce(t *testing.T) {
 	t.Parallel()
 	b := desk(t)
 	phone, recovery, _ := b.enrol(t, b.open(t, b.user.Email).Session)
-	for name, code := range map[string]string{"of the app": phone.at(t, b.Now()), "of recovery": recovery[0]} {
+	for _, name := range []string{"of the app", "of recovery"} {
+		code := recovery[0]
+		if name == "of the app" {
+			code = phone.at(t, b.Now())
+		}
 		halves := make([]Opened, 8)
 		for i := range halves {
 			halves[i] = b.open(t, b.user.Email)
