@@ -17,7 +17,6 @@ import (
 
 	"clicktodial/server/fault"
 	"clicktodial/server/live"
-	"clicktodial/server/memo"
 	"clicktodial/server/store"
 )
 
@@ -64,7 +63,6 @@ type Service struct {
 
 	watch    watch
 	uses     uses
-	profiles memo.Memo[uuid.UUID, Profile]
 	failures failures
 	hashing  hashing
 }

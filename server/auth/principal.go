@@ -121,7 +121,6 @@ func (s *Service) findStored(ctx context.Context, hash []byte) (Principal, error
 		return Principal{}, errUnauthorized
 	}
 	p := principal(b)
-	s.remember(p.GrantID, profileOf(b))
 	if s.Cache == nil {
 		return p, nil
 	}

@@ -3,7 +3,6 @@ package call
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -94,24 +93,8 @@ type Setup struct {
 	Devices []Device      // the user's, the one that rings by default first
 }
 
-// setupLife: a phone that was added, or what it does, is seen this soon. Many ask
-// often: every popup that is open.
-const setupLife = time.Second
-
 // Me gives the user's phones and the tenant's settings.
 func (s *Service) Me(ctx context.Context, caller Caller) (Setup, error) {
-	began := s.Now()
-	if setup, ok := s.setups.Find(caller.UserID, began); ok {
-		return setup, nil
-	}
-	setup, err := s.setup(ctx, caller)
-	if err == nil {
-		s.setups.Put(caller.UserID, setup, began, began.Add(setupLife))
-	}
-	return setup, err
-}
-
-func (s *Service) setup(ctx context.Context, caller Caller) (Setup, error) {
 	tenant, err := s.DB.TenantSettings(ctx, caller.TenantID)
 	if err != nil {
 		return Setup{}, err

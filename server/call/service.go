@@ -19,7 +19,6 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/live"
-	"clicktodial/server/memo"
 	"clicktodial/server/pbx"
 	"clicktodial/server/store"
 )
@@ -48,7 +47,6 @@ type Service struct {
 	keys   dailyKeys
 	pulse  pulse
 	acks   acks
-	setups memo.Memo[uuid.UUID, Setup]
 	shards [shardCount]chan pbx.Event
 	work   sync.WaitGroup // what goes on after a request was answered
 
