@@ -11,6 +11,7 @@ import (
 	"clicktodial/models"
 	"clicktodial/server/audit"
 	"clicktodial/server/fault"
+	"clicktodial/server/pbx"
 	"clicktodial/server/phone"
 	"clicktodial/server/store"
 )
@@ -257,8 +258,6 @@ func (s *Service) Phones(ctx context.Context, by Actor, user uuid.UUID) ([]Phone
 // NewPhone is a phone to be added.
 type NewPhone struct{ Label, Endpoint, CallerID string }
 
-var endpointForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`)
-
 // AddPhone gives a user a phone, within what the operator has given the tenant.
 // Errors: forbidden, not-found, label-invalid, endpoint-invalid,
 // caller-id-invalid, device-not-allowed, label-taken.
@@ -270,7 +269,7 @@ func (s *Service) AddPhone(ctx context.Context, by Actor, user uuid.UUID, fresh 
 	if err != nil {
 		return fault.New(fault.Refused, "label-invalid", "A phone is called something of 1 to 80 printable characters.")
 	}
-	if !endpointForm.MatchString(fresh.Endpoint) {
+	if !pbx.ValidEndpoint(fresh.Endpoint) {
 		return fault.New(fault.Refused, "endpoint-invalid", "An endpoint is 1 to 40 letters, digits, - or _.")
 	}
 	d := models.Device{

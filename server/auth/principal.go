@@ -71,7 +71,7 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Principal, er
 	}
 	hash := hashToken(token)
 	p, err := s.findCached(ctx, hash)
-	if errors.Is(err, errNoCache) {
+	if errors.Is(err, errAskStore) {
 		p, err = s.findStored(ctx, hash)
 	}
 	if err != nil {
@@ -84,26 +84,29 @@ func (s *Service) Authenticate(ctx context.Context, token string) (Principal, er
 	return p, nil
 }
 
-// findCached asks the cache; errNoCache when Postgres is to be asked.
+// errAskStore is that the cache does not decide.
+var errAskStore = errors.New("ask postgres")
+
+// findCached asks the cache; errAskStore when Postgres is to be asked.
 func (s *Service) findCached(ctx context.Context, hash []byte) (p Principal, err error) {
 	if s.watch.isDead(hash) {
 		return p, errUnauthorized
 	}
 	if s.Cache == nil {
-		return p, errNoCache
+		return p, errAskStore
 	}
 	cached, err := s.Cache.Find(ctx, hash)
 	switch {
 	case err != nil || !cached.Known:
-		return p, errNoCache
+		return p, errAskStore
 	case cached.Revoked:
 		return p, errUnauthorized
 	case !s.watch.trusts(s.Cache.Since()): // asked after the answer came: it may be of a Redis just met
-		return p, errNoCache
+		return p, errAskStore
 	}
 	p, ok := unpack(cached.Principal)
 	if !ok {
-		return p, errNoCache // written by another version
+		return p, errAskStore // written by another version
 	}
 	return p, nil
 }

@@ -2,10 +2,7 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
-	"math/big"
 	"net/netip"
 	"strings"
 	"time"
@@ -153,19 +150,6 @@ func browserName(name string) string {
 		return clean
 	}
 	return "Browser"
-}
-
-// newSecret makes 256 random bits, as text for a cookie or a link.
-func newSecret() (string, error) {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
-		return "", fmt.Errorf("making a secret: %w", err)
-	}
-	return encode62(new(big.Int).SetBytes(raw), secretChars), nil
-}
-
-func isSecret(text string) bool {
-	return len(text) == secretChars && strings.Trim(text, base62) == ""
 }
 
 func sessionOf(row store.SessionRow) Session {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"math/big"
 	"strings"
 
@@ -35,12 +34,25 @@ func prefixOf(kind models.TokenKind) string {
 
 // newToken makes a token; only its hash may be stored.
 func newToken(kind models.TokenKind) (string, error) {
-	secret := make([]byte, 32)
-	if _, err := io.ReadFull(rand.Reader, secret); err != nil {
-		return "", fmt.Errorf("making a token: %w", err)
+	secret, err := newSecret()
+	if err != nil {
+		return "", err
 	}
-	body := prefixOf(kind) + encode62(new(big.Int).SetBytes(secret), secretChars)
+	body := prefixOf(kind) + secret
 	return body + checksum(body), nil
+}
+
+// newSecret makes 256 random bits, as text: for a token, a cookie, a link, a code.
+func newSecret() (string, error) {
+	raw := make([]byte, 32)
+	if _, err := rand.Read(raw); err != nil {
+		return "", fmt.Errorf("making a secret: %w", err)
+	}
+	return encode62(new(big.Int).SetBytes(raw), secretChars), nil
+}
+
+func isSecret(text string) bool {
+	return len(text) == secretChars && strings.Trim(text, base62) == ""
 }
 
 func checksum(body string) string {

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -230,6 +229,3 @@ func (s *Service) spread(ctx context.Context, tokens []models.Revocation) {
 		}
 	}
 }
-
-// errNoCache is that there is no cache to ask.
-var errNoCache = errors.New("no token cache")

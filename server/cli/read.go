@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"clicktodial/server/auth"
 	"clicktodial/server/phone"
 )
 
@@ -31,7 +32,11 @@ func readEmail(email string) (string, error) {
 	if err != nil || addr.Name != "" || addr.Address != email || len(email) > 254 {
 		return "", &usageError{"that is no e-mail address"}
 	}
-	return strings.ToLower(email), nil
+	folded, err := auth.ReadEmail(email) // who cannot type it at sign-in could not sign in
+	if err != nil {
+		return "", &usageError{"that is no e-mail address"}
+	}
+	return folded, nil
 }
 
 // readLine reads what people will read: one line of 1 to limit characters.

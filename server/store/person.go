@@ -85,16 +85,6 @@ func (d *DB) CreatePerson(ctx context.Context, tenant uuid.UUID, u models.User, 
 	return named(err)
 }
 
-// named turns a violated constraint into the fault that people can act on.
-func named(err error) error {
-	for name, f := range constraintFaults {
-		if violates(err, name) {
-			return f
-		}
-	}
-	return err
-}
-
 // Disable closes a user's account and ends all their sign-ins, or opens it again.
 func (d *DB) Disable(ctx context.Context, tenant, user uuid.UUID, disabled bool, now time.Time, entry models.Audit) (ended Ended, err error) {
 	err = d.ask(ctx, ForTenant(tenant), func(tx *gorm.DB) error {

@@ -25,20 +25,20 @@ var constraintFaults = map[string]*fault.Error{
 // asOperator runs fn as the operator; a violated constraint with a name that
 // people can act on becomes its fault.
 func (d *DB) asOperator(ctx context.Context, entry models.Audit, fn func(*gorm.DB) error) error {
-	var named error
-	err := d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
+	return named(d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
 		if err := fn(tx); err != nil {
-			for name, f := range constraintFaults {
-				if violates(err, name) {
-					named = f
-				}
-			}
 			return err
 		}
 		return addAudit(tx, entry)
-	})
-	if err != nil && named != nil {
-		return named
+	}))
+}
+
+// named turns a violated constraint into the fault that people can act on.
+func named(err error) error {
+	for name, f := range constraintFaults {
+		if violates(err, name) {
+			return f
+		}
 	}
 	return err
 }
