@@ -28,7 +28,7 @@ func TestUsage(t *testing.T) {
 		{"tenant", "set", "no-id"}, {"tenant", "set", tenant, "--days", "1000"}, {"tenant", "end", "no-id"},
 		{"user", "create", "--email", "b@x.test"}, {"user", "create", "--email", "b@x.test", "--tenant", "no-id"},
 		{"user", "create", "--email", "b@x.test", "--role", "support", "--tenant", tenant}, {"user", "create", "--email", "b@x.test", "--role", "boss", "--tenant", tenant},
-		{"user", "create", "--email", "b", "--tenant", tenant}, {"user", "pair"}, {"user", "password"},
+		{"user", "create", "--email", "b", "--tenant", tenant}, {"user", "create", "--email", "b@[192.0.2.1]", "--tenant", tenant}, {"user", "pair"}, {"user", "password"},
 		{"device", "add", "--user", "anna@demo.test", "--label", "", "--endpoint", "101"},
 		{"device", "add", "--user", "anna@demo.test", "--label", "X", "--endpoint", "101&PJSIP/104"},
 		{"device", "add", "--user", "anna@demo.test", "--label", "X", "--endpoint", "103", "--caller-id", "101"},
