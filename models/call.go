@@ -33,11 +33,24 @@ type Call struct {
 	PBXID        *uuid.UUID `gorm:"column:pbx_id"`
 	ChannelID    string     // the PBX channel id, made by us
 
+	Restricted       bool    // GDPR art. 18: kept, and shown to nobody
+	RecordingEnabled bool    // the PBX was asked to record
+	Outcome          *string `gorm:"->"` // Postgres makes it: the reason, or "failed", of a call that has ended
+
 	CreatedAt        time.Time
 	CallerAnsweredAt *time.Time
 	ConnectedAt      *time.Time
 	EndedAt          *time.Time
 	ExpiresAt        time.Time // whole milliseconds; from then on it exists for nobody
+}
+
+// CallWord is a word of a call's name, lower-case, by which it is found.
+type CallWord struct {
+	TenantID  uuid.UUID
+	CallID    uuid.UUID
+	Word      string
+	CreatedAt time.Time // the call's
+	ExpiresAt time.Time // the call's
 }
 
 // FollowedCall is what package call may know of a call while following it: no
@@ -99,7 +112,9 @@ type CallEvent struct {
 	At       time.Time
 }
 
-// Refusal is a click that was refused: without the number.
+// Refusal is a click that was refused: without the number. After
+// LOG_ANONYMISE_AFTER user, sign-in and support code are NULL: no query of a
+// person finds it any more.
 type Refusal struct {
 	ID          uuid.UUID
 	TenantID    uuid.UUID

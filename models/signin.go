@@ -79,6 +79,7 @@ type LinkKind string
 const (
 	Invitation LinkKind = "invitation" // to a new user
 	Reset      LinkKind = "reset"      // for one who forgot
+	Export     LinkKind = "export"     // for an admin whose company's contract has ended: no password, a session
 )
 
 // RecoveryCode works once, instead of a second factor.
@@ -112,6 +113,7 @@ const (
 	StageFactor Stage = "factor" // the second factor
 	StageEnrol  Stage = "enrol"  // set one up: it is required
 	StageFull   Stage = "full"
+	StageExport Stage = "export" // the contract has ended: take the data along, and nothing else
 )
 
 // AuthorizationCode is what the browser carries to the client (RFC 6749 4.1.2).
@@ -161,6 +163,7 @@ type Audit struct {
 	SubjectKind string
 	SubjectID   *uuid.UUID
 	Reason      string
+	Network     *string // where it came from, as far as a /24 or /48; blanked after LOG_ANONYMISE_AFTER
 }
 
 // TableName names the table.

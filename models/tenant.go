@@ -23,7 +23,26 @@ type Tenant struct {
 	EndedAt         *time.Time
 
 	RequireSecondFactor bool
+
+	KeptMS          int64         `gorm:"column:kept_ms;default:31536000000"` // no record of it is kept longer: what shortening has reached
+	LeaverRecords   LeaverRecords `gorm:"default:erase"`
+	RecordingReason *string       // nil: no call may be recorded
+	RecordingText   *string       // in the tenant's own words
+	WipeAt          *time.Time    // of an ended contract: when all its data goes
 }
+
+// LeaverRecords is what becomes of the calls of a user who leaves.
+type LeaverRecords string
+
+// The choices.
+const (
+	EraseLeaver LeaverRecords = "erase"
+	KeepLeaver  LeaverRecords = "keep" // until their time, without the person's name
+)
+
+// RecordingReasons are those that a tenant can declare, before a call may carry
+// the flag that asks the PBX to record.
+var RecordingReasons = []string{"agreement-proof", "quality", "training", "legal-duty", "complaints", "safety"}
 
 // TenantStatus is whether the contract runs.
 type TenantStatus string

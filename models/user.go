@@ -18,6 +18,7 @@ type User struct {
 	PasswordHash *string
 	CreatedAt    time.Time
 	DisabledAt   *time.Time
+	DeletedAt    *time.Time `gorm:"<-:update"` // left; the row holds no person any more and goes after 90 days
 
 	PasswordSetAt   *time.Time
 	PasswordSetBy   *string    // user, admin, operator

@@ -53,8 +53,9 @@ type Service struct {
 	Redis     *live.Redis      // counts failures
 	Cache     *live.TokenCache // nil: none
 	Keys      *Keys
-	PublicURL string // the issuer
-	Mail      Mailer // nil: links are shown instead
+	PublicURL string        // the issuer
+	Mail      Mailer        // nil: links are shown instead
+	Grace     time.Duration // CONTRACT_GRACE: how long an ended contract's data is kept
 	Now       func() time.Time
 	Log       *slog.Logger
 	// OnEnded is told of sign-ins that were ended, by whichever replica; perhaps

@@ -88,7 +88,7 @@ func TestPairingRefusals(t *testing.T) {
 			return c
 		}, false},
 		{"ended tenant", func(t *testing.T, b *bundle, c string) string {
-			if _, err := b.DB.EndTenant(ctx, b.tenant.ID, b.Now(), entry); err != nil {
+			if _, err := b.DB.EndTenant(ctx, b.tenant.ID, b.Now(), 90*models.Day, entry); err != nil {
 				t.Fatal(err)
 			}
 			return c
@@ -187,7 +187,7 @@ func TestAccessToken(t *testing.T) {
 		{"expired", func(_ *testing.T, b *bundle) { b.later(AccessLife) }, false},
 		{"disabled user", func(t *testing.T, b *bundle) { b.asOwner(t, "UPDATE users SET disabled_at = now()") }, false},
 		{"ended tenant", func(t *testing.T, b *bundle) {
-			if _, err := b.DB.EndTenant(ctx, b.tenant.ID, b.Now(), entry); err != nil {
+			if _, err := b.DB.EndTenant(ctx, b.tenant.ID, b.Now(), 90*models.Day, entry); err != nil {
 				t.Fatal(err)
 			}
 		}, false},

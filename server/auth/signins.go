@@ -163,7 +163,7 @@ func (s *Service) RevokeByOperator(ctx context.Context, which Which, subject aud
 // EndTenant ends a contract: its people are signed out, everywhere, at once.
 func (s *Service) EndTenant(ctx context.Context, tenant uuid.UUID) error {
 	entry := audit.Entry(audit.Operator, "tenant-end", audit.Subject{Kind: "tenant", ID: tenant, Tenant: tenant}, "")
-	gone, err := s.DB.EndTenant(ctx, tenant, s.Now().UTC(), entry)
+	gone, err := s.DB.EndTenant(ctx, tenant, s.Now().UTC(), s.Grace, entry)
 	if err == nil {
 		s.spread(ctx, gone.Tokens)
 	}

@@ -64,7 +64,7 @@ func (r *run) keys() (*auth.Keys, error) {
 // running replicas read of a revocation in Postgres.
 func (r *run) withAuth(fn func(*store.DB, *auth.Service) error) error {
 	return r.withDB(func(db *store.DB) error {
-		s := &auth.Service{DB: db, PublicURL: r.cfg.PublicURL, Now: time.Now, Log: r.newLog()}
+		s := &auth.Service{DB: db, PublicURL: r.cfg.PublicURL, Grace: r.cfg.ContractGrace, Now: time.Now, Log: r.newLog()}
 		if len(r.cfg.Keys()) > 0 {
 			keys, err := r.keys()
 			if err != nil {
@@ -144,7 +144,7 @@ func (r *run) newServices() (*services, error) {
 	s.fanout = live.NewFanout(s.redis)
 	s.lines = call.NewLines(own, s.openTenantPBX, s.log)
 	s.auth = &auth.Service{
-		DB: s.db, Redis: s.redis, Cache: live.NewTokenCache(s.redis), Keys: s.keys, PublicURL: r.cfg.PublicURL, Now: time.Now, Log: s.log,
+		DB: s.db, Redis: s.redis, Cache: live.NewTokenCache(s.redis), Keys: s.keys, PublicURL: r.cfg.PublicURL, Grace: r.cfg.ContractGrace, Now: time.Now, Log: s.log,
 		OnEnded: func(ctx context.Context, grants []uuid.UUID) { s.calls.EndRevoked(ctx, grants) },
 	}
 	if s.auth.Mail, err = r.newMailer(); err != nil {

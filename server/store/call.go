@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -114,7 +116,7 @@ func (d *DB) lockCaller(s session, n NewCall) (row callerRow, counts callCounts,
 	t.ask(`SELECT u.disabled_at, t.status, t.retention_days, t.pbx_id, t.region, t.ring_seconds, t.dialplan_context,
 		  d.id AS device_id, coalesce(d.label, '') AS device_label, coalesce(d.endpoint, '') AS endpoint, d.caller_id,
 		  coalesce(d.withheld, false) AS withheld,
-		  coalesce(g.device_name, '') AS sign_in_label, g.revoked_at IS NOT NULL AS signed_out
+		  coalesce(g.device_name, '') AS sign_in_label, $6 AND (g.id IS NULL OR g.revoked_at IS NOT NULL) AS signed_out
 		FROM users u JOIN tenants t ON t.id = u.tenant_id
 		LEFT JOIN grants g ON g.id = $5 AND g.tenant_id = u.tenant_id AND g.user_id = u.id
 		LEFT JOIN LATERAL (
@@ -122,7 +124,7 @@ func (d *DB) lockCaller(s session, n NewCall) (row callerRow, counts callCounts,
 		  ORDER BY d.created_at, d.id LIMIT 1
 		) d ON true
 		WHERE u.tenant_id = $3 AND u.id = $4 FOR NO KEY UPDATE OF u`,
-		n.DeviceID == uuid.Nil, n.DeviceID, n.TenantID, n.UserID, n.GrantID).Query(find(&row, &known))
+		n.DeviceID == uuid.Nil, n.DeviceID, n.TenantID, n.UserID, n.GrantID, n.GrantID != uuid.Nil).Query(find(&row, &known))
 	t.add(n.findKey(t.write)).Query(find(&key, &used))
 	t.ask(`SELECT count(*) FILTER (WHERE ended_at IS NULL) AS live, count(*) FILTER (WHERE created_at > $1) AS recent
 		FROM calls WHERE tenant_id = $2 AND user_id = $3 AND (ended_at IS NULL OR created_at > $1)`,
@@ -143,12 +145,32 @@ func (d *DB) lockCaller(s session, n NewCall) (row callerRow, counts callCounts,
 func (d *DB) insertCall(s session, n NewCall, call models.Call) error {
 	t := d.newTrip()
 	t.add(t.write.Create(&call))
+	if words := wordsOf(call); len(words) > 0 {
+		t.add(t.write.Create(&words))
+	}
 	t.add(t.write.Create(&models.Idempotency{
 		TenantID: n.TenantID, UserID: n.UserID, Key: n.Key, Fingerprint: n.Fingerprints[0],
 		CallID: &call.ID, ExpiresAt: n.At.Add(models.Day),
 	}))
 	t.commit()
 	return s.send(t)
+}
+
+// wordsOf gives the rows by which a call is found under its name.
+func wordsOf(call models.Call) (rows []models.CallWord) {
+	for _, word := range nameWords(call.Name) {
+		rows = append(rows, models.CallWord{
+			TenantID: call.TenantID, CallID: call.ID, Word: word, CreatedAt: call.CreatedAt, ExpiresAt: call.ExpiresAt,
+		})
+	}
+	return rows
+}
+
+// nameWords gives each word of a name once, in the spelling in which it is looked for.
+func nameWords(name phone.Name) []string {
+	words := strings.Fields(strings.ToLower(name.Reveal()))
+	slices.Sort(words)
+	return slices.Compact(words)
 }
 
 // Replay finds the call that this key has made already; ErrNotFound when it has

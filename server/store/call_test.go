@@ -80,7 +80,7 @@ func TestCreateCallRefusals(t *testing.T) {
 			b.asOwner(t, "UPDATE users SET disabled_at = now() WHERE id = $1", b.user.ID)
 		}, "account-ended"},
 		{"ended tenant", func(t *testing.T, b *bundle, _ *store.NewCall) {
-			if _, err := b.db.EndTenant(ctx, b.tenant.ID, b.at, entry); err != nil {
+			if _, err := b.db.EndTenant(ctx, b.tenant.ID, b.at, 90*models.Day, entry); err != nil {
 				t.Fatal(err)
 			}
 		}, "account-ended"},

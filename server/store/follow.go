@@ -72,6 +72,7 @@ func write(t *trip, call *models.FollowedCall, step Step) {
 		for _, column := range []string{"number", "name", "number_masked", "last_four"} {
 			set[column] = nil
 		}
+		t.add(t.write.Where("call_id = ?", call.ID).Delete(&models.CallWord{}))
 	}
 	t.add(t.write.Model(&models.FollowedCall{}).Where("id = ? AND rank < ?", call.ID, call.Rank).Updates(set))
 	t.add(t.write.Clauses(clause.OnConflict{DoNothing: true}).Create(&event))

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,7 +51,9 @@ func (s Search) narrow(q *gorm.DB) *gorm.DB {
 	}
 	if s.Words != "" {
 		// Word equality, not LIKE: under row-level security LIKE uses no index.
-		q = q.Where("string_to_array(lower(name), ' ') @> string_to_array(lower(?), ' ')", strings.Join(strings.Fields(s.Words), " "))
+		for _, word := range nameWords(phone.Name(s.Words)) {
+			q = q.Where("id IN (SELECT call_id FROM call_words w WHERE w.tenant_id = calls.tenant_id AND word = ?)", word)
+		}
 	}
 	if !s.From.IsZero() {
 		q = q.Where("created_at >= ?", s.From)
@@ -74,11 +75,27 @@ func (d *DB) NameCall(ctx context.Context, tenant, user, id uuid.UUID, name phon
 			return fault.New(fault.Conflict, "call-private", "A private call that has ended keeps no name.")
 		}
 		call.Name = name
-		return tx.Model(&models.Call{}).
+		res := tx.Model(&models.Call{}).
 			Where("tenant_id = ? AND user_id = ? AND id = ? AND NOT (private AND rank = 4)", tenant, user, id).
-			Update("name", name).Error
+			Update("name", name)
+		if res.Error != nil || res.RowsAffected == 0 { // ended meanwhile
+			return res.Error
+		}
+		return setWords(tx, call)
 	})
 	return call, err
+}
+
+// setWords makes a call be found under the name that it has now.
+func setWords(tx *gorm.DB, call models.Call) error {
+	if err := tx.Where("tenant_id = ? AND call_id = ?", call.TenantID, call.ID).Delete(&models.CallWord{}).Error; err != nil {
+		return err
+	}
+	words := wordsOf(call)
+	if len(words) == 0 {
+		return nil
+	}
+	return tx.Create(&words).Error
 }
 
 // DeleteCall removes one ended call from the user's history; a living one stays,

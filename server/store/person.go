@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"clicktodial/models"
 )
@@ -119,9 +120,18 @@ func (d *DB) AddPhone(ctx context.Context, device models.Device, entry models.Au
 	return named(err)
 }
 
-// RemovePhone takes a phone from a user of the tenant.
+// RemovePhone takes a phone from a user of the tenant. Their calls keep its label.
 func (d *DB) RemovePhone(ctx context.Context, tenant, user, device uuid.UUID, entry models.Audit) error {
 	return d.ask(ctx, ForTenant(tenant), func(tx *gorm.DB) error {
+		// Their clicks wait: none may come to name the phone meanwhile.
+		if err := tx.Clauses(clause.Locking{Strength: "NO KEY UPDATE"}).Select("id").
+			Where("tenant_id = ? AND id = ?", tenant, user).Take(&models.User{}).Error; err != nil {
+			return err
+		}
+		if err := tx.Model(&models.Call{}).Where("tenant_id = ? AND user_id = ? AND device_id = ?", tenant, user, device).
+			Update("device_id", nil).Error; err != nil {
+			return err
+		}
 		if err := one(tx.Where("tenant_id = ? AND user_id = ? AND id = ?", tenant, user, device).Delete(&models.Device{})); err != nil {
 			return err
 		}

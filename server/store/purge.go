@@ -37,7 +37,7 @@ func (d *DB) CountDue(ctx context.Context) (due int64, err error) {
 func (d *DB) DeleteDueKeys(ctx context.Context) (deleted int64, err error) {
 	err = d.as(ctx, rolePurger, uuid.Nil, func(tx *gorm.DB) error {
 		for _, row := range []any{
-			&models.Refusal{}, &models.Idempotency{}, &models.DailyKey{},
+			&models.Idempotency{}, &models.DailyKey{},
 			&models.Token{}, &models.PairingCode{}, &models.Replica{}, &models.Revocation{}, &models.Session{},
 			&models.AuthorizationCode{}, &models.PasswordLink{},
 		} {

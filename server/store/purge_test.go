@@ -70,8 +70,6 @@ func TestDeleteDueKeys(t *testing.T) {
 	}
 	for _, aged := range []string{
 		"UPDATE idempotency SET expires_at = now() - interval '1 second' WHERE key = (SELECT min(key) FROM idempotency)",
-		"UPDATE refusals SET at = now() - interval '14 days 1 second' WHERE id = (SELECT min(id::text)::uuid FROM refusals)",
-		"UPDATE refusals SET at = now() - interval '13 days 23 hours' WHERE id = (SELECT max(id::text)::uuid FROM refusals)",
 		"UPDATE tokens SET expires_at = now() - interval '1 second' WHERE kind = 'access'",
 		"UPDATE pairing_codes SET expires_at = now() - interval '1 second' WHERE id = (SELECT min(id::text)::uuid FROM pairing_codes)",
 		"UPDATE replicas SET beat_at = now() - interval '25 hours' WHERE id = (SELECT min(id::text)::uuid FROM replicas)",
@@ -87,11 +85,11 @@ func TestDeleteDueKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := int64(1 + 1 + 2 + 1 + 1 + 2); n != want {
+	if want := int64(1 + 2 + 1 + 1 + 2); n != want {
 		t.Errorf("deleted %d, want %d", n, want)
 	}
 	for table, want := range map[string]int{
-		"idempotency": 1, "refusals": 1, "tokens": 2, "pairing_codes": 1, "replicas": 1, "daily_keys": 2, "calls": 2, "grants": 2,
+		"idempotency": 1, "refusals": 2, "tokens": 2, "pairing_codes": 1, "replicas": 1, "daily_keys": 2, "calls": 2, "grants": 2,
 	} {
 		if left := b.count(t, table); left != want {
 			t.Errorf("%d rows of %s are left, want %d", left, table, want)

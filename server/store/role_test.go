@@ -37,6 +37,8 @@ var rows = []any{
 	models.PairingCode{}, models.Audit{}, models.Call{}, models.FollowedCall{}, models.CallEvent{}, models.Refusal{},
 	models.Idempotency{}, models.DailyKey{}, models.Replica{}, models.MaskedCall{}, models.PasswordLink{}, models.RecoveryCode{},
 	models.Session{}, models.AuthorizationCode{}, models.Revocation{}, models.OAuthClient{},
+	models.CallWord{}, models.Restamp{}, models.Lease{}, models.Evidence{}, models.DoNotDial{}, models.Restriction{},
+	models.PrivacyRequest{}, models.SavedSearch{}, models.LedgerCounter{}, models.LedgerLine{},
 }
 
 // unmodelled are columns that no row type reads.

@@ -103,11 +103,12 @@ func put[T any](set map[string]any, column string, value *T) {
 	}
 }
 
-// EndTenant ends a contract: nobody of it can sign in or call from now on.
-func (d *DB) EndTenant(ctx context.Context, id uuid.UUID, now time.Time, entry models.Audit) (ended Ended, err error) {
+// EndTenant ends a contract: nobody of it can sign in or call from now on, and
+// all its data goes after grace.
+func (d *DB) EndTenant(ctx context.Context, id uuid.UUID, now time.Time, grace time.Duration, entry models.Audit) (ended Ended, err error) {
 	err = d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
 		res := tx.Model(&models.Tenant{}).Where("id = ? AND status = 'active'", id).
-			Updates(map[string]any{"status": models.TenantEnded, "ended_at": now})
+			Updates(map[string]any{"status": models.TenantEnded, "ended_at": now, "wipe_at": now.Add(grace)})
 		if res.Error != nil {
 			return res.Error
 		}

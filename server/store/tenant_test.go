@@ -129,7 +129,7 @@ func TestEndTenant(t *testing.T) {
 	b.newGrant(t, b.user)
 	_, stranger, _ := b.newTenant(t, "Other")
 	b.newGrant(t, stranger)
-	if _, err := b.db.EndTenant(ctx, b.tenant.ID, b.at, entry); err != nil {
+	if _, err := b.db.EndTenant(ctx, b.tenant.ID, b.at, 90*models.Day, entry); err != nil {
 		t.Fatal(err)
 	}
 	for user, ended := range map[uuid.UUID]bool{b.user.ID: true, stranger.ID: false} {
@@ -138,7 +138,7 @@ func TestEndTenant(t *testing.T) {
 			t.Errorf("sign-ins: %v, %v, want ended %v", grants, err, ended)
 		}
 	}
-	if _, err := b.db.EndTenant(ctx, b.tenant.ID, b.at, entry); !errors.Is(err, store.ErrNotFound) {
+	if _, err := b.db.EndTenant(ctx, b.tenant.ID, b.at, 90*models.Day, entry); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a second end: %v", err)
 	}
 }
