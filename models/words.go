@@ -89,4 +89,6 @@ const (
 	RoleUser    Role = "user"
 	RoleAdmin   Role = "admin"
 	RoleSupport Role = "support"
+
+	RoleOperator Role = "operator" // the command line; no user has it
 )

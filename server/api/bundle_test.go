@@ -29,6 +29,7 @@ import (
 	"clicktodial/server/pbx/practice"
 	"clicktodial/server/phone"
 	"clicktodial/server/policy"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 	"clicktodial/server/testdb"
 	"clicktodial/server/web"
@@ -48,7 +49,7 @@ type bundle struct {
 	dbURL, redisURL, prefix string
 
 	db    *store.DB // not by way of any line that a test cuts
-	keys  *auth.Keys
+	keys  *secret.Keys
 	auth  *auth.Service
 	log   *syncBuffer
 	ghost uuid.UUID    // a replica that is never found dead
@@ -62,7 +63,7 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 	b := &bundle{dbURL: testdb.URL(t), redisURL: testdb.RedisURL(t), prefix: testdb.Prefix(), log: &syncBuffer{}, ghost: uuid.New()}
 	var err error
-	if b.keys, err = auth.NewKeys([][]byte{bytes.Repeat([]byte{7}, 32)}); err != nil {
+	if b.keys, err = secret.NewKeys([][]byte{bytes.Repeat([]byte{7}, 32)}); err != nil {
 		t.Fatal(err)
 	}
 	b.db = openStore(t, b.dbURL)

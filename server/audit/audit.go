@@ -15,6 +15,9 @@ type Actor struct {
 	ID   uuid.UUID // Nil for operator and system
 }
 
+// By is the actor who asks.
+func By(a models.Actor) Actor { return Actor{Kind: string(a.Role), ID: a.UserID} }
+
 // Operator is whoever runs the command line.
 var Operator = Actor{Kind: "operator"}
 

@@ -17,6 +17,7 @@ import (
 
 	"clicktodial/server/fault"
 	"clicktodial/server/live"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 )
 
@@ -52,7 +53,7 @@ type Service struct {
 	DB        *store.DB
 	Redis     *live.Redis      // counts failures
 	Cache     *live.TokenCache // nil: none
-	Keys      *Keys
+	Keys      *secret.Keys
 	PublicURL string        // the issuer
 	Mail      Mailer        // nil: links are shown instead
 	Grace     time.Duration // CONTRACT_GRACE: how long an ended contract's data is kept

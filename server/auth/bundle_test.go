@@ -15,6 +15,7 @@ import (
 	"clicktodial/models"
 	"clicktodial/server/audit"
 	"clicktodial/server/fault"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 	"clicktodial/server/testdb"
 )
@@ -38,7 +39,7 @@ func setup(t *testing.T) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() }) //nolint:errcheck // the test is over
-	keys, err := NewKeys([][]byte{bytes.Repeat([]byte{7}, 32)})
+	keys, err := secret.NewKeys([][]byte{bytes.Repeat([]byte{7}, 32)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func (s *Service) PassFactor(ctx context.Context, session Session, code string, 
 	if err != nil {
 		return Opened{}, err
 	}
-	entry := audit.Entry(session.Actor().audit(), "second-factor-pass", session.subject(), "")
+	entry := audit.Entry(audit.By(session.Actor()), "second-factor-pass", session.subject(), "")
 	err = s.DB.BeginSession(ctx, row, session.ID, entry)
 	if errors.Is(err, store.ErrNotFound) {
 		err = errUnauthorized
@@ -81,11 +81,11 @@ func (s *Service) checkFactor(ctx context.Context, session Session, code string,
 func (s *Service) useFactor(ctx context.Context, session Session, user store.Credential, code string) error {
 	typed := normaliseCode(code)
 	if len(typed) == recoveryChars {
-		hash, err := s.Keys.mac(macRecovery, user.ID.String()+typed)
+		hash, err := s.Keys.MAC(macRecovery, user.ID.String()+typed)
 		if err != nil {
 			return err
 		}
-		entry := audit.Entry(session.Actor().audit(), "recovery-code-use", session.subject(), "")
+		entry := audit.Entry(audit.By(session.Actor()), "recovery-code-use", session.subject(), "")
 		return s.DB.UseRecoveryCode(ctx, user.ID, hash, s.Now().UTC(), entry)
 	}
 	secret, err := s.Keys.Open(sealFactor, user.TOTPSecret)
@@ -220,7 +220,7 @@ func (s *Service) ConfirmFactor(ctx context.Context, session Session, code strin
 		return nil, Opened{}, err
 	}
 	opened.HasFactor = true
-	entry := audit.Entry(session.Actor().audit(), "second-factor-set", session.subject(), "")
+	entry := audit.Entry(audit.By(session.Actor()), "second-factor-set", session.subject(), "")
 	err = s.DB.ConfirmFactor(ctx, row, session.ID, user.TOTPSecret, step, rows, s.Now().UTC(), entry)
 	if errors.Is(err, store.ErrNotFound) {
 		err = errForbidden
@@ -234,7 +234,7 @@ func (s *Service) newRecoveryCodes(user store.Credential) (codes []string, rows 
 		if err != nil {
 			return nil, nil, err
 		}
-		hash, err := s.Keys.mac(macRecovery, user.ID.String()+code)
+		hash, err := s.Keys.MAC(macRecovery, user.ID.String()+code)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -260,7 +260,7 @@ func (s *Service) NewRecoveryCodes(ctx context.Context, session Session, code st
 	if err != nil {
 		return nil, err
 	}
-	entry := audit.Entry(session.Actor().audit(), "recovery-codes-create", session.subject(), "")
+	entry := audit.Entry(audit.By(session.Actor()), "recovery-codes-create", session.subject(), "")
 	return codes, s.DB.ReplaceRecoveryCodes(ctx, user.ID, rows, entry)
 }
 
@@ -276,6 +276,6 @@ func (s *Service) RemoveFactor(ctx context.Context, session Session, code string
 	if _, err := s.checkFactor(ctx, session, code, v); err != nil {
 		return err
 	}
-	entry := audit.Entry(session.Actor().audit(), "second-factor-remove", session.subject(), "")
+	entry := audit.Entry(audit.By(session.Actor()), "second-factor-remove", session.subject(), "")
 	return s.DB.RemoveFactor(ctx, store.SignInDesk, session.TenantID, session.UserID, entry)
 }

@@ -118,7 +118,7 @@ func (s *Service) UseLink(ctx context.Context, code, password string, v Visitor)
 	if err != nil {
 		return Opened{}, err
 	}
-	entry := audit.Entry(opened.Actor().audit(), "password-link-use", opened.subject(), string(link.Kind))
+	entry := audit.Entry(audit.By(opened.Actor()), "password-link-use", opened.subject(), string(link.Kind))
 	err = s.DB.UseLink(ctx, link, row, hash, s.Now().UTC(), entry)
 	if errors.Is(err, store.ErrNotFound) {
 		err = errLink

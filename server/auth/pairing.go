@@ -52,7 +52,7 @@ func (s *Service) pair(ctx context.Context, as store.Asker, subject audit.Subjec
 	if code, err = randomText(codeAlphabet, codeLength); err != nil {
 		return "", time.Time{}, err
 	}
-	hash, err := s.Keys.mac(macPairing, code)
+	hash, err := s.Keys.MAC(macPairing, code)
 	if err != nil {
 		return "", time.Time{}, err
 	}
@@ -84,7 +84,7 @@ func (s *Service) Redeem(ctx context.Context, code, client, deviceName string) (
 	if len(code) != codeLength {
 		return Tokens{}, errCode
 	}
-	hash, err := s.Keys.mac(macPairing, code)
+	hash, err := s.Keys.MAC(macPairing, code)
 	if err != nil {
 		return Tokens{}, err
 	}

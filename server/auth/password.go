@@ -194,7 +194,7 @@ func (s *Service) ChangePassword(ctx context.Context, session Session, old, fres
 	if err != nil {
 		return Opened{}, err
 	}
-	entry := audit.Entry(session.Actor().audit(), "password-change", session.subject(), "")
+	entry := audit.Entry(audit.By(session.Actor()), "password-change", session.subject(), "")
 	return opened, s.DB.ChangePassword(ctx, row, hash, s.Now().UTC(), entry)
 }
 

@@ -41,8 +41,8 @@ func personOf(row store.Person) Person {
 	return p
 }
 
-func (a Actor) mustBeAdmin() error {
-	if !a.isAdmin() {
+func mustBeAdmin(a Actor) error {
+	if !a.IsAdmin() {
 		return errForbidden
 	}
 	return nil
@@ -55,7 +55,7 @@ const PeoplePage = 50
 // and where the next page begins, "" when there is none. after is a user's id, ""
 // at first.
 func (s *Service) People(ctx context.Context, by Actor, after string, limit int) (people []Person, next string, err error) {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return nil, "", err
 	}
 	email := ""
@@ -87,10 +87,10 @@ func (s *Service) Person(ctx context.Context, by Actor, user uuid.UUID) (Person,
 	var row store.Person
 	var err error
 	switch {
-	case by.isAdmin():
+	case by.IsAdmin():
 		row, err = s.DB.Person(ctx, store.ForTenant(by.TenantID), user, models.Audit{})
-	case by.isSupport():
-		row, err = s.DB.Person(ctx, store.Support, user, by.look("support-look", user, uuid.Nil))
+	case by.IsSupport():
+		row, err = s.DB.Person(ctx, store.Support, user, look(by, "support-look", user, uuid.Nil))
 	default:
 		err = errForbidden
 	}
@@ -111,7 +111,7 @@ func ReadEmail(text string) (string, error) {
 // AddPerson makes a user or admin of the tenant and the link that invites them.
 // Errors: forbidden, email-invalid, email-taken, name-invalid, role-invalid.
 func (s *Service) AddPerson(ctx context.Context, by Actor, email, name string, role models.Role, lang string) (Person, Link, error) {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return Person{}, Link{}, err
 	}
 	folded, err := ReadEmail(email)
@@ -133,8 +133,8 @@ func (s *Service) AddPerson(ctx context.Context, by Actor, email, name string, r
 		return Person{}, Link{}, err
 	}
 	subject := audit.Subject{Kind: "user", ID: u.ID, Tenant: by.TenantID}
-	err = s.DB.CreatePerson(ctx, by.TenantID, u, row, audit.Entry(by.audit(), "user-create", subject, ""),
-		audit.Entry(by.audit(), "password-link-create", subject, string(row.Kind)))
+	err = s.DB.CreatePerson(ctx, by.TenantID, u, row, audit.Entry(audit.By(by), "user-create", subject, ""),
+		audit.Entry(audit.By(by), "password-link-create", subject, string(row.Kind)))
 	if err != nil {
 		return Person{}, Link{}, err
 	}
@@ -152,7 +152,7 @@ func (p Person) holder(row models.PasswordLink) LinkHolder {
 // NewLink makes a link with which a user sets a password: an invitation for who
 // has none yet, else a reset. Errors: forbidden, not-found.
 func (s *Service) NewLink(ctx context.Context, by Actor, user uuid.UUID, lang string) (Link, error) {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return Link{}, err
 	}
 	p, err := s.Person(ctx, by, user)
@@ -167,7 +167,7 @@ func (s *Service) NewLink(ctx context.Context, by Actor, user uuid.UUID, lang st
 	if err != nil {
 		return Link{}, err
 	}
-	entry := audit.Entry(by.audit(), "password-link-create", p.subject(), string(kind))
+	entry := audit.Entry(audit.By(by), "password-link-create", p.subject(), string(kind))
 	if err := s.DB.CreateLink(ctx, store.ForTenant(by.TenantID), row, entry); err != nil {
 		return Link{}, err
 	}
@@ -183,7 +183,7 @@ var errOneself = fault.New(fault.Conflict, "oneself", "You cannot do this to you
 // SetDisabled closes a user's account, which ends their sign-ins everywhere, or
 // opens it again. Errors: forbidden, not-found, oneself.
 func (s *Service) SetDisabled(ctx context.Context, by Actor, user uuid.UUID, disabled bool) error {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return err
 	}
 	if user == by.UserID {
@@ -194,7 +194,7 @@ func (s *Service) SetDisabled(ctx context.Context, by Actor, user uuid.UUID, dis
 		action = "user-disable"
 	}
 	subject := audit.Subject{Kind: "user", ID: user, Tenant: by.TenantID}
-	gone, err := s.DB.Disable(ctx, by.TenantID, user, disabled, s.Now().UTC(), audit.Entry(by.audit(), action, subject, ""))
+	gone, err := s.DB.Disable(ctx, by.TenantID, user, disabled, s.Now().UTC(), audit.Entry(audit.By(by), action, subject, ""))
 	if err == nil {
 		s.spread(ctx, gone.Tokens)
 	}
@@ -204,14 +204,14 @@ func (s *Service) SetDisabled(ctx context.Context, by Actor, user uuid.UUID, dis
 // ResetFactor takes a user's second factor away, for one who has lost it; it is
 // to be set up again where it is required. Errors: forbidden, not-found, oneself.
 func (s *Service) ResetFactor(ctx context.Context, by Actor, user uuid.UUID) error {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return err
 	}
 	if user == by.UserID {
 		return errOneself // it asks for a code of it: RemoveFactor
 	}
 	subject := audit.Subject{Kind: "user", ID: user, Tenant: by.TenantID}
-	entry := audit.Entry(by.audit(), "second-factor-reset", subject, "")
+	entry := audit.Entry(audit.By(by), "second-factor-reset", subject, "")
 	return s.DB.RemoveFactor(ctx, store.SignInDesk, by.TenantID, user, entry)
 }
 
@@ -221,9 +221,9 @@ func (s *Service) PairPerson(ctx context.Context, by Actor, user uuid.UUID) (cod
 	subject := audit.Subject{Kind: "user", ID: user, Tenant: by.TenantID}
 	switch {
 	case by.UserID == user:
-		return s.pair(ctx, store.SignInDesk, subject, "user", by.audit())
-	case by.isAdmin():
-		return s.pair(ctx, store.ForTenant(by.TenantID), subject, "admin", by.audit())
+		return s.pair(ctx, store.SignInDesk, subject, "user", audit.By(by))
+	case by.IsAdmin():
+		return s.pair(ctx, store.ForTenant(by.TenantID), subject, "admin", audit.By(by))
 	}
 	return "", time.Time{}, store.ErrNotFound
 }
@@ -240,8 +240,8 @@ type Phone struct {
 // Phones gives a user's phones, the one that rings first. Errors: forbidden,
 // not-found.
 func (s *Service) Phones(ctx context.Context, by Actor, user uuid.UUID) ([]Phone, error) {
-	if _, err := s.Person(ctx, by, user); err != nil || !by.isAdmin() {
-		return nil, errors.Join(err, by.mustBeAdmin())
+	if _, err := s.Person(ctx, by, user); err != nil || !by.IsAdmin() {
+		return nil, errors.Join(err, mustBeAdmin(by))
 	}
 	rows, err := s.DB.Devices(ctx, by.TenantID, user)
 	phones := make([]Phone, 0, len(rows))
@@ -262,7 +262,7 @@ type NewPhone struct{ Label, Endpoint, CallerID string }
 // Errors: forbidden, not-found, label-invalid, endpoint-invalid,
 // caller-id-invalid, device-not-allowed, label-taken.
 func (s *Service) AddPhone(ctx context.Context, by Actor, user uuid.UUID, fresh NewPhone) error {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return err
 	}
 	label, err := cleanDeviceName(fresh.Label)
@@ -286,22 +286,22 @@ func (s *Service) AddPhone(ctx context.Context, by Actor, user uuid.UUID, fresh 
 		}
 		d.CallerID = number
 	}
-	entry := audit.Entry(by.audit(), "device-add", audit.Subject{Kind: "device", ID: d.ID, Tenant: by.TenantID}, "")
+	entry := audit.Entry(audit.By(by), "device-add", audit.Subject{Kind: "device", ID: d.ID, Tenant: by.TenantID}, "")
 	return s.DB.AddPhone(ctx, d, entry)
 }
 
 // RemovePhone takes a phone from a user. Errors: forbidden, not-found.
 func (s *Service) RemovePhone(ctx context.Context, by Actor, user, device uuid.UUID) error {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return err
 	}
-	entry := audit.Entry(by.audit(), "device-remove", audit.Subject{Kind: "device", ID: device, Tenant: by.TenantID}, "")
+	entry := audit.Entry(audit.By(by), "device-remove", audit.Subject{Kind: "device", ID: device, Tenant: by.TenantID}, "")
 	return s.DB.RemovePhone(ctx, by.TenantID, user, device, entry)
 }
 
 // FactorRequired says whether the tenant asks everybody for a second factor.
 func (s *Service) FactorRequired(ctx context.Context, by Actor) (bool, error) {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return false, err
 	}
 	return s.DB.FactorRequired(ctx, by.TenantID)
@@ -309,13 +309,13 @@ func (s *Service) FactorRequired(ctx context.Context, by Actor) (bool, error) {
 
 // RequireFactor sets whether it does; who has none sets one up at the next page.
 func (s *Service) RequireFactor(ctx context.Context, by Actor, required bool) error {
-	if err := by.mustBeAdmin(); err != nil {
+	if err := mustBeAdmin(by); err != nil {
 		return err
 	}
 	action := "second-factor-require"
 	if !required {
 		action = "second-factor-leave"
 	}
-	entry := audit.Entry(by.audit(), action, audit.Subject{Kind: "tenant", ID: by.TenantID, Tenant: by.TenantID}, "")
+	entry := audit.Entry(audit.By(by), action, audit.Subject{Kind: "tenant", ID: by.TenantID, Tenant: by.TenantID}, "")
 	return s.DB.RequireFactor(ctx, by.TenantID, required, entry)
 }

@@ -11,6 +11,7 @@ import (
 	"clicktodial/models"
 	"clicktodial/server/audit"
 	"clicktodial/server/fault"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 )
 
@@ -95,7 +96,7 @@ func (s *Service) replayed(b store.Bearer, key []byte, now time.Time) (Tokens, s
 	if now.Sub(*b.UsedAt) > ReplayWindow || b.Successor == nil {
 		return Tokens{}, reuse, errRefresh
 	}
-	plain, err := open(key, b.Successor)
+	plain, err := secret.Open(key, b.Successor)
 	if err != nil {
 		return Tokens{}, reuse, errRefresh
 	}
@@ -120,7 +121,7 @@ func (s *Service) rotate(answer *Tokens, b store.Bearer, scopes string, key []by
 	if err != nil {
 		return nil, nil, err
 	}
-	sealed, err := seal(key, plain)
+	sealed, err := secret.Seal(key, plain)
 	if err != nil {
 		return nil, nil, err
 	}

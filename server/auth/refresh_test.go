@@ -9,6 +9,7 @@ import (
 	"clicktodial/models"
 	"clicktodial/server/audit"
 	"clicktodial/server/fault"
+	"clicktodial/server/secret"
 )
 
 // The window in which a used refresh token gives its successor again, on both of
@@ -65,7 +66,7 @@ func TestAnswerOutlivesTheProcess(t *testing.T) {
 	lost := b.refresh(t, first.Refresh)
 	other := b.replica(t, b.DB, nil)
 	var err error
-	if other.Keys, err = NewKeys([][]byte{make([]byte, 32)}); err != nil {
+	if other.Keys, err = secret.NewKeys([][]byte{make([]byte, 32)}); err != nil {
 		t.Fatal(err)
 	}
 	again, err := other.Refresh(context.Background(), first.Refresh, ExtensionClient, "")

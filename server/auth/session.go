@@ -88,7 +88,7 @@ func (s *Service) openSession(ctx context.Context, email, password string, v Vis
 		return Opened{}, s.noteFailure(ctx, user, "sign-in-failure", errSignIn)
 	}
 	reason := map[models.Stage]string{models.StageFull: "", models.StageFactor: "the second factor is still to come", models.StageEnrol: "a second factor is to be set up"}
-	entry := audit.Entry(opened.Actor().audit(), "console-sign-in", opened.subject(), reason[row.Stage])
+	entry := audit.Entry(audit.By(opened.Actor()), "console-sign-in", opened.subject(), reason[row.Stage])
 	return opened, s.DB.BeginSession(ctx, row, uuid.Nil, entry)
 }
 
@@ -223,7 +223,7 @@ func (s *Service) Browsers(ctx context.Context, session Session) ([]Browser, err
 
 // CloseBrowser ends one of the person's sessions. Errors: not-found.
 func (s *Service) CloseBrowser(ctx context.Context, session Session, id uuid.UUID) error {
-	entry := audit.Entry(session.Actor().audit(), "console-sign-out", session.subject(), "")
+	entry := audit.Entry(audit.By(session.Actor()), "console-sign-out", session.subject(), "")
 	return s.DB.EndSession(ctx, session.UserID, id, entry)
 }
 

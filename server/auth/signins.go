@@ -61,19 +61,19 @@ func (s *Service) mayKnow(ctx context.Context, by Actor, user uuid.UUID) (store.
 		return store.ForTenant(by.TenantID), nil
 	case by.UserID == user:
 		return store.Support, nil
-	case by.isAdmin():
+	case by.IsAdmin():
 		as := store.ForTenant(by.TenantID)
 		_, err := s.DB.Person(ctx, as, user, models.Audit{})
 		return as, err
-	case by.isSupport():
-		_, err := s.DB.Person(ctx, store.Support, user, by.look("support-look", user, uuid.Nil))
+	case by.IsSupport():
+		_, err := s.DB.Person(ctx, store.Support, user, look(by, "support-look", user, uuid.Nil))
 		return store.Support, err
 	}
 	return store.Asker{}, store.ErrNotFound
 }
 
-func (a Actor) look(action string, user, tenant uuid.UUID) models.Audit {
-	return audit.Entry(a.audit(), action, audit.Subject{Kind: "user", ID: user, Tenant: tenant}, "")
+func look(a Actor, action string, user, tenant uuid.UUID) models.Audit {
+	return audit.Entry(audit.By(a), action, audit.Subject{Kind: "user", ID: user, Tenant: tenant}, "")
 }
 
 // Which says which sign-ins; exactly one field is set.
@@ -87,7 +87,7 @@ const LongestReason = 200
 // their tenant, support everybody's. When it returns, no replica takes the tokens
 // any more. Errors: not-found, forbidden, reason-invalid.
 func (s *Service) Revoke(ctx context.Context, by Actor, which Which, reason string) (ended int, err error) {
-	as, within, err := by.mayRevoke(which)
+	as, within, err := mayRevoke(by, which)
 	if err != nil {
 		return 0, err
 	}
@@ -99,7 +99,7 @@ func (s *Service) Revoke(ctx context.Context, by Actor, which Which, reason stri
 			return 0, err
 		}
 	}
-	if which.Tenant != uuid.Nil && by.isSupport() {
+	if which.Tenant != uuid.Nil && by.IsSupport() {
 		if err := s.DB.KnowTenant(ctx, which.Tenant); err != nil {
 			return 0, err
 		}
@@ -111,7 +111,7 @@ func (s *Service) Revoke(ctx context.Context, by Actor, which Which, reason stri
 	case which.Tenant != uuid.Nil:
 		subject = audit.Subject{Kind: "tenant", ID: which.Tenant, Tenant: which.Tenant}
 	}
-	entry := audit.Entry(by.audit(), "sign-in-revoke", subject, reason)
+	entry := audit.Entry(audit.By(by), "sign-in-revoke", subject, reason)
 	gone, err := s.DB.Revoke(ctx, as, within, string(by.Role), reason, s.Now().UTC(), entry)
 	if err != nil {
 		return 0, err
@@ -121,15 +121,15 @@ func (s *Service) Revoke(ctx context.Context, by Actor, which Which, reason stri
 }
 
 // mayRevoke narrows what is asked for to what the actor may end.
-func (a Actor) mayRevoke(which Which) (store.Asker, store.Which, error) {
+func mayRevoke(a Actor, which Which) (store.Asker, store.Which, error) {
 	within := store.Which{Grant: which.SignIn, User: which.User, Tenant: which.Tenant}
 	if within == (store.Which{}) {
 		return store.Asker{}, within, store.ErrNotFound
 	}
 	switch {
-	case a.isSupport():
+	case a.IsSupport():
 		return store.Support, within, nil
-	case a.isAdmin():
+	case a.IsAdmin():
 		if which.Tenant != uuid.Nil && which.Tenant != a.TenantID {
 			return store.Asker{}, within, store.ErrNotFound
 		}

@@ -19,7 +19,7 @@ var supportCodeForm = regexp.MustCompile(`^[A-Z]{6}$`)
 // support code; nobody is no error. The look is audited. Errors: forbidden,
 // search-invalid.
 func (s *Service) FindPerson(ctx context.Context, by Actor, emailOrCode string) ([]Person, error) {
-	if !by.isSupport() {
+	if !by.IsSupport() {
 		return nil, errForbidden
 	}
 	typed := strings.TrimSpace(emailOrCode)
@@ -31,7 +31,7 @@ func (s *Service) FindPerson(ctx context.Context, by Actor, emailOrCode string) 
 	case !supportCodeForm.MatchString(code):
 		return nil, errSearch
 	}
-	rows, err := s.DB.FindPeople(ctx, email, code, audit.Entry(by.audit(), "support-search", audit.Subject{}, ""))
+	rows, err := s.DB.FindPeople(ctx, email, code, audit.Entry(audit.By(by), "support-search", audit.Subject{}, ""))
 	people := make([]Person, 0, len(rows))
 	for _, row := range rows {
 		people = append(people, personOf(row))
@@ -48,7 +48,7 @@ func (s *Service) MaskedCalls(ctx context.Context, by Actor, user uuid.UUID) ([]
 	if err != nil {
 		return nil, err
 	}
-	return s.DB.MaskedCalls(ctx, tenantOf(p), user, by.look("support-look-calls", user, tenantOf(p)))
+	return s.DB.MaskedCalls(ctx, tenantOf(p), user, look(by, "support-look-calls", user, tenantOf(p)))
 }
 
 // Refusals gives support the newest refused clicks of a user. The look is
@@ -58,12 +58,12 @@ func (s *Service) Refusals(ctx context.Context, by Actor, user uuid.UUID) ([]mod
 	if err != nil {
 		return nil, err
 	}
-	return s.DB.Refusals(ctx, tenantOf(p), user, by.look("support-look-refusals", user, tenantOf(p)))
+	return s.DB.Refusals(ctx, tenantOf(p), user, look(by, "support-look-refusals", user, tenantOf(p)))
 }
 
 // personForSupport is no look by itself: what is looked at of the person is.
 func (s *Service) personForSupport(ctx context.Context, by Actor, user uuid.UUID) (store.Person, error) {
-	if !by.isSupport() {
+	if !by.IsSupport() {
 		return store.Person{}, errForbidden
 	}
 	return s.DB.Person(ctx, store.Support, user, models.Audit{})
@@ -100,6 +100,6 @@ func (s *Service) Errand(ctx context.Context, by Actor, user uuid.UUID) (e Erran
 	if e.Calls, err = s.DB.MaskedCalls(ctx, tenantOf(p), user, models.Audit{}); err != nil {
 		return e, err
 	}
-	e.Refusals, err = s.DB.Refusals(ctx, tenantOf(p), user, by.look("support-look", user, tenantOf(p)))
+	e.Refusals, err = s.DB.Refusals(ctx, tenantOf(p), user, look(by, "support-look", user, tenantOf(p)))
 	return e, err
 }

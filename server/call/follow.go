@@ -116,7 +116,7 @@ func (s *Service) settle(ctx context.Context, ev pbx.Event, call models.Followed
 		}
 	}
 	if changed && call.DeleteAtEnd {
-		_ = s.Index.Remove(ctx, call.UserID, call.ID, call.ExpiresAt) // the TTL does it too
+		_ = s.Index.Remove(ctx, live.Entry{User: call.UserID, Call: call.ID, Expires: call.ExpiresAt}) // the TTL does it too
 	}
 }
 

@@ -59,7 +59,7 @@ func (s *Service) Delete(ctx context.Context, caller Caller, id uuid.UUID) error
 		return fault.New(fault.Conflict, "call-live", "This call is still up; hang up first.")
 	}
 	if err == nil {
-		_ = s.Index.Remove(ctx, caller.UserID, id, call.ExpiresAt) // the TTL does it too
+		_ = s.Index.Forget(ctx, live.Entry{User: caller.UserID, Call: id, Expires: call.ExpiresAt}) // the TTL does it too
 	}
 	return err
 }

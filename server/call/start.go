@@ -17,6 +17,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/fault"
+	"clicktodial/server/live"
 	"clicktodial/server/pbx"
 	"clicktodial/server/phone"
 	"clicktodial/server/store"
@@ -192,7 +193,7 @@ func (s *Service) dispatch(ctx context.Context, line pbx.Adapter, call models.Ca
 
 func (s *Service) index(ctx context.Context, call models.Call) {
 	// Redis may be down: the index is repaired on reading, and Postgres is the truth.
-	_ = s.Index.Add(ctx, call.UserID, call.ID, call.ExpiresAt)
+	_ = s.Index.Add(ctx, live.Entry{User: call.UserID, Call: call.ID, Expires: call.ExpiresAt})
 }
 
 // originate writes to the PBX and deals with its answer; false when the call has

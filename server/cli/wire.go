@@ -19,6 +19,7 @@ import (
 	"clicktodial/server/pbx/ami"
 	"clicktodial/server/pbx/practice"
 	"clicktodial/server/policy"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 )
 
@@ -52,11 +53,11 @@ func (r *run) withDB(fn func(*store.DB) error) error {
 	return fn(db)
 }
 
-func (r *run) keys() (*auth.Keys, error) {
+func (r *run) keys() (*secret.Keys, error) {
 	if err := r.cfg.Need("SECRET_KEY"); err != nil {
 		return nil, err
 	}
-	return auth.NewKeys(r.cfg.Keys())
+	return secret.NewKeys(r.cfg.Keys())
 }
 
 // withAuth runs fn with what signs people in and out, for commands that need no
@@ -116,7 +117,7 @@ type services struct {
 	db     *store.DB
 	redis  *live.Redis
 	fanout *live.Fanout
-	keys   *auth.Keys
+	keys   *secret.Keys
 	lines  *call.Lines
 	calls  *call.Service
 	auth   *auth.Service

@@ -23,6 +23,7 @@ import (
 	"clicktodial/server/audit"
 	"clicktodial/server/auth"
 	"clicktodial/server/console"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 	"clicktodial/server/testdb"
 	"clicktodial/server/web"
@@ -58,7 +59,7 @@ func setup(t *testing.T) *bundle {
 	db, err := store.Open(b.url, 8)
 	check(t, err)
 	t.Cleanup(func() { db.Close() }) //nolint:errcheck // the test is over
-	keys, err := auth.NewKeys([][]byte{bytes.Repeat([]byte{7}, 32)})
+	keys, err := secret.NewKeys([][]byte{bytes.Repeat([]byte{7}, 32)})
 	check(t, err)
 	b.db = db
 	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))

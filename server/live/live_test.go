@@ -84,7 +84,7 @@ func TestTTLIndex(t *testing.T) {
 	for _, row := range rows {
 		user, call := uuid.New(), uuid.New()
 		for range 2 { // a write that is repeated does no harm
-			if err := x.Add(ctx, user, call, row.expires); err != nil {
+			if err := x.Add(ctx, Entry{user, call, row.expires}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -102,7 +102,7 @@ func TestTTLIndex(t *testing.T) {
 				t.Errorf("%s: the key goes at %v, want %v (%v)", row.name, time.UnixMilli(at.Milliseconds()), gone, err)
 			}
 		}
-		if err := x.Remove(ctx, user, call, row.expires); err != nil {
+		if err := x.Remove(ctx, Entry{user, call, row.expires}); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := r.client.ZCard(ctx, r.prefix+"hist:{"+user.String()+"}:"+day).Result(); err != nil || n != 0 {
@@ -115,7 +115,7 @@ func TestTTLIndex(t *testing.T) {
 func TestTTLIndexOfThePast(t *testing.T) {
 	t.Parallel()
 	r := setup(t)
-	if err := NewTTLIndex(r).Add(context.Background(), uuid.New(), uuid.New(), time.Now().Add(-5*models.Day)); err != nil {
+	if err := NewTTLIndex(r).Add(context.Background(), Entry{uuid.New(), uuid.New(), time.Now().Add(-5 * models.Day)}); err != nil {
 		t.Fatal(err)
 	}
 	if left := keys(t, r); len(left) != 0 {
@@ -261,7 +261,7 @@ func TestKeysEndAndTellNothing(t *testing.T) {
 	if err := newFanout(t, r).Publish(ctx, user, step(models.Connected)); err != nil {
 		t.Fatal(err)
 	}
-	if err := NewTTLIndex(r).Add(ctx, user, uuid.New(), time.Now().Add(time.Hour)); err != nil {
+	if err := NewTTLIndex(r).Add(ctx, Entry{user, uuid.New(), time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	for want := int64(1); want <= 3; want++ {
@@ -473,7 +473,7 @@ func TestRedisGoesAndComesBack(t *testing.T) {
 	if !errors.Is(err, ErrDown) || len(events) != 5 || events[0].Status != models.Connected || events[0].ID != "" {
 		t.Errorf("this replica's own: %d events, %v", len(events), err)
 	}
-	if err := NewTTLIndex(r).Add(ctx, user, uuid.New(), time.Now().Add(time.Hour)); !errors.Is(err, ErrDown) {
+	if err := NewTTLIndex(r).Add(ctx, Entry{user, uuid.New(), time.Now().Add(time.Hour)}); !errors.Is(err, ErrDown) {
 		t.Errorf("the index: %v", err)
 	}
 	if _, _, err := s.Last(ctx, ""); !errors.Is(err, ErrDown) {

@@ -33,28 +33,51 @@ func (x *TTLIndex) dueKey(day time.Time) string {
 	return x.redis.prefix + "due:" + day.UTC().Format(dayFormat)
 }
 
-// Add enters a call. The due queue outlives its day by one, so that the purge of
+// Entry is a record in the index.
+type Entry struct {
+	User, Call uuid.UUID
+	Expires    time.Time // whole milliseconds
+}
+
+func (e Entry) member() redis.Z {
+	return redis.Z{Score: float64(e.Expires.UnixMilli()), Member: e.Call.String()}
+}
+
+// Add enters records. The due queue outlives its day by one, so that the purge of
 // the last minute before midnight still finds it.
-func (x *TTLIndex) Add(ctx context.Context, user, call uuid.UUID, expires time.Time) error {
+func (x *TTLIndex) Add(ctx context.Context, entries ...Entry) error {
 	return x.redis.do(ctx, func(ctx context.Context) error {
-		member := redis.Z{Score: float64(expires.UnixMilli()), Member: call.String()}
 		pipe := x.redis.client.Pipeline()
-		pipe.ZAdd(ctx, x.histKey(user, expires), member)
-		pipe.PExpireAt(ctx, x.histKey(user, expires), endOfDay(expires))
-		pipe.ZAdd(ctx, x.dueKey(expires), member)
-		pipe.PExpireAt(ctx, x.dueKey(expires), endOfDay(expires).Add(models.Day))
+		for _, e := range entries {
+			pipe.ZAdd(ctx, x.histKey(e.User, e.Expires), e.member())
+			pipe.PExpireAt(ctx, x.histKey(e.User, e.Expires), endOfDay(e.Expires))
+			pipe.ZAdd(ctx, x.dueKey(e.Expires), e.member())
+			pipe.PExpireAt(ctx, x.dueKey(e.Expires), endOfDay(e.Expires).Add(models.Day))
+		}
 		_, err := pipe.Exec(ctx)
 		return err
 	})
 }
 
-// Remove takes out a call whose record has gone before its time.
-func (x *TTLIndex) Remove(ctx context.Context, user, call uuid.UUID, expires time.Time) error {
+// Remove takes out records that have gone, or that end at another time now.
+func (x *TTLIndex) Remove(ctx context.Context, entries ...Entry) error {
 	return x.redis.do(ctx, func(ctx context.Context) error {
 		pipe := x.redis.client.Pipeline()
-		pipe.ZRem(ctx, x.histKey(user, expires), call.String())
-		pipe.ZRem(ctx, x.dueKey(expires), call.String())
+		for _, e := range entries {
+			pipe.ZRem(ctx, x.histKey(e.User, e.Expires), e.Call.String())
+			pipe.ZRem(ctx, x.dueKey(e.Expires), e.Call.String())
+		}
 		_, err := pipe.Exec(ctx)
 		return err
 	})
+}
+
+// Forget takes out records that were erased, and what the event streams hold of them.
+func (x *TTLIndex) Forget(ctx context.Context, entries ...Entry) error {
+	return x.Remove(ctx, entries...) // TODO(4): and the streams
+}
+
+// Due gives at most limit records whose time has come, by the due queue.
+func (x *TTLIndex) Due(ctx context.Context, now time.Time, limit int) ([]uuid.UUID, error) {
+	return nil, nil // TODO(4)
 }

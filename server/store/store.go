@@ -103,13 +103,16 @@ const (
 	roleOperator dbRole = "ctd_operator"
 	rolePurger   dbRole = "ctd_purger"
 	roleSupport  dbRole = "ctd_support"
+
+	roleRetention dbRole = "ctd_retention"
 )
 
 // Asker is in whose name something is asked: row-level security shows each what
 // is theirs.
 type Asker struct {
-	role   dbRole
-	tenant uuid.UUID
+	role    dbRole
+	tenant  uuid.UUID
+	privacy bool // sees restricted records too
 }
 
 // Those who ask, besides a tenant's people.
@@ -120,10 +123,21 @@ var (
 )
 
 // ForTenant asks in the name of people of the tenant.
-func ForTenant(id uuid.UUID) Asker { return Asker{roleApp, id} }
+func ForTenant(id uuid.UUID) Asker { return Asker{role: roleApp, tenant: id} }
+
+// ForPrivacy asks in the name of a tenant that answers a data subject: it sees
+// restricted records too.
+func ForPrivacy(tenant uuid.UUID) Asker { return Asker{role: roleApp, tenant: tenant, privacy: true} }
 
 func (d *DB) ask(ctx context.Context, as Asker, fn func(*gorm.DB) error) error {
-	return d.as(ctx, as.role, as.tenant, fn)
+	return d.as(ctx, as.role, as.tenant, func(tx *gorm.DB) error {
+		if as.privacy {
+			if err := tx.Exec("SELECT set_config('app.privacy', 'yes', true)").Error; err != nil {
+				return err
+			}
+		}
+		return fn(tx)
+	})
 }
 
 // become changes the role within a transaction.
@@ -146,7 +160,7 @@ func (d *DB) as(ctx context.Context, role dbRole, tenant uuid.UUID, fn func(*gor
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
 	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := become(tx, Asker{role, tenant}); err != nil {
+		if err := become(tx, Asker{role: role, tenant: tenant}); err != nil {
 			return err
 		}
 		return fn(tx)

@@ -1,4 +1,5 @@
-package auth
+// Package secret seals and hashes under keys that are derived from SECRET_KEY.
+package secret
 
 import (
 	"crypto/aes"
@@ -39,7 +40,7 @@ func (k *Keys) Seal(purpose string, plain []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return seal(key, plain)
+	return Seal(key, plain)
 }
 
 // Open decrypts what any of the keys sealed.
@@ -49,7 +50,7 @@ func (k *Keys) Open(purpose string, sealed []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if plain, err := open(key, sealed); err == nil {
+		if plain, err := Open(key, sealed); err == nil {
 			return plain, nil
 		}
 	}
@@ -66,9 +67,24 @@ func (k *Keys) Daily(day string) []byte {
 	return key
 }
 
-// mac is a keyed hash under the first key, for what is too short to hash plainly.
-func (k *Keys) mac(purpose, text string) ([]byte, error) {
-	key, err := k.derive(0, purpose)
+// MAC is a keyed hash under the first key, for what is too short to hash plainly.
+func (k *Keys) MAC(purpose, text string) ([]byte, error) { return k.mac(0, purpose, text) }
+
+// MACs are the keyed hashes under each of the keys, the first one first: what was
+// hashed before a new key came is still found.
+func (k *Keys) MACs(purpose, text string) (all [][]byte, err error) {
+	for i := range k.masters {
+		hash, err := k.mac(i, purpose, text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, hash)
+	}
+	return all, nil
+}
+
+func (k *Keys) mac(i int, purpose, text string) ([]byte, error) {
+	key, err := k.derive(i, purpose)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +93,8 @@ func (k *Keys) mac(purpose, text string) ([]byte, error) {
 	return m.Sum(nil), nil
 }
 
-func seal(key, plain []byte) ([]byte, error) {
+// Seal encrypts under a key of 32 bytes (AES-256-GCM).
+func Seal(key, plain []byte) ([]byte, error) {
 	aead, err := gcm(key)
 	if err != nil {
 		return nil, err
@@ -89,7 +106,8 @@ func seal(key, plain []byte) ([]byte, error) {
 	return aead.Seal(nonce, nonce, plain, nil), nil
 }
 
-func open(key, sealed []byte) ([]byte, error) {
+// Open decrypts what Seal has made with the key.
+func Open(key, sealed []byte) ([]byte, error) {
 	aead, err := gcm(key)
 	if err != nil {
 		return nil, err
