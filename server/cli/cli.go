@@ -20,7 +20,8 @@ import (
 
 // commands is the whole command line.
 type commands struct {
-	JSON bool `help:"Print one JSON object." name:"json"`
+	JSON   bool   `help:"Print one JSON object." name:"json"`
+	Reveal string `placeholder:"REASON" help:"Print numbers and names whole, where a command prints any; the reason is audited."`
 
 	Migrate migrateCmd `cmd:"" help:"Bring the database to the newest schema."`
 	Serve   serveCmd   `cmd:"" help:"Run the service."`
@@ -52,6 +53,10 @@ type commands struct {
 	Number struct {
 		Check numberCheckCmd `cmd:"" help:"Say what a number is and whether it may be dialled."`
 	} `cmd:"" help:"Telephone numbers."`
+	Privacy struct {
+		Export privacyExportCmd `cmd:"" help:"Print all that is held about a user or a number."`
+		Erase  privacyEraseCmd  `cmd:"" help:"Erase the records of a user or a number."`
+	} `cmd:"" help:"The rights of people."`
 	Purge   purgeCmd   `cmd:"" help:"Delete the records whose time has come."`
 	OpenAPI openAPICmd `cmd:"" name:"openapi" help:"Print the API's OpenAPI document."`
 	Config  struct {
@@ -64,6 +69,7 @@ type run struct {
 	ctx    context.Context
 	cfg    *config.Config
 	json   bool
+	reveal string // why numbers and names are printed whole; "": they are masked
 	in     io.Reader
 	out    io.Writer
 	errOut io.Writer
@@ -100,7 +106,10 @@ func Main(args, environ []string, in io.Reader, out, errOut io.Writer) int {
 	if err != nil {
 		return report(c.JSON, err, errOut)
 	}
-	r := &run{ctx: ctx, cfg: cfg, json: c.JSON, in: in, out: out, errOut: errOut}
+	if err := readReveal(c.Reveal); err != nil {
+		return report(c.JSON, err, errOut)
+	}
+	r := &run{ctx: ctx, cfg: cfg, json: c.JSON, reveal: c.Reveal, in: in, out: out, errOut: errOut}
 	if err := parsed.Run(r); err != nil {
 		return report(c.JSON, err, errOut)
 	}
