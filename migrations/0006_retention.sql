@@ -99,6 +99,9 @@ ALTER POLICY app ON calls
 ALTER POLICY support ON calls USING (expires_at > statement_timestamp() AND NOT restricted);
 GRANT SELECT (outcome) ON calls TO ctd_app;
 GRANT UPDATE (restricted, delete_at_end, private, device_id) ON calls TO ctd_app;
+-- A user who left: their calls stay without what names them, their refusals go.
+GRANT UPDATE (device_label, grant_id, sign_in_label) ON calls TO ctd_app;
+GRANT DELETE ON refusals TO ctd_app;
 
 ALTER TABLE call_words ENABLE ROW LEVEL SECURITY;
 ALTER TABLE call_words FORCE ROW LEVEL SECURITY;

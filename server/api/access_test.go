@@ -15,6 +15,7 @@ import (
 	"clicktodial/server/api"
 	"clicktodial/server/audit"
 	"clicktodial/server/auth"
+	"clicktodial/server/retention"
 	"clicktodial/server/store"
 )
 
@@ -67,6 +68,23 @@ var routes = map[string]route{
 	"PUT /v1/admin/settings":                      {role: models.RoleAdmin, body: map[string]any{"requireSecondFactor": false}, status: 200},
 	"POST /v1/admin/revoke":                       {role: models.RoleAdmin, body: map[string]any{"reason": "everybody"}, status: 200},
 
+	"DELETE /v1/admin/users/{id}":                 {role: models.RoleAdmin, of: "user", status: 200},
+	"POST /v1/admin/privacy/find":                 {role: models.RoleAdmin, of: "user", body: `{"userId":"{id}"}`, status: 200},
+	"POST /v1/admin/privacy/export":               {role: models.RoleAdmin, of: "user", body: `{"userId":"{id}"}`, status: 200},
+	"POST /v1/admin/privacy/correct":              {role: models.RoleAdmin, of: "user", body: `{"userId":"{id}","name":"Anna"}`, status: 200},
+	"POST /v1/admin/privacy/erase":                {role: models.RoleAdmin, of: "user", body: `{"userId":"{id}"}`, status: 200},
+	"POST /v1/admin/privacy/object":               {role: models.RoleAdmin, body: `{"number":"020 765 4321"}`, status: 200},
+	"POST /v1/admin/privacy/object/lift":          {role: models.RoleAdmin, body: `{"number":"020 765 4321"}`, status: 200},
+	"POST /v1/admin/privacy/restrict":             {role: models.RoleAdmin, of: "user", body: `{"userId":"{id}"}`, status: 200},
+	"POST /v1/admin/privacy/restrict/lift":        {role: models.RoleAdmin, of: "user", body: `{"userId":"{id}"}`, status: 409}, // it never was
+	"GET /v1/admin/privacy/requests":              {role: models.RoleAdmin, status: 200},
+	"POST /v1/admin/privacy/requests":             {role: models.RoleAdmin, of: "user", body: `{"userId":"{id}","act":"access"}`, status: 201},
+	"POST /v1/admin/privacy/requests/{id}/refuse": {role: models.RoleAdmin, of: "request", status: 200},
+
+	"GET /v1/me/export":            {scope: auth.ScopeRead, status: 200},
+	"GET /v1/me/privacy-requests":  {scope: auth.ScopeRead, status: 200},
+	"POST /v1/me/privacy-requests": {scope: auth.ScopeRead, body: map[string]any{"act": "access"}, status: 201},
+
 	"GET /healthz": {status: 200},
 	"GET /readyz":  {status: 200},
 }
@@ -107,6 +125,9 @@ func TestEveryRouteIsInTheTable(t *testing.T) {
 func (rt route) ask(name, id, token string) ask {
 	method, path, _ := strings.Cut(name, " ")
 	a := ask{method: method, path: strings.ReplaceAll(path, "{id}", id), token: token, body: rt.body}
+	if text, ok := rt.body.(string); ok {
+		a.body = strings.ReplaceAll(text, "{id}", id)
+	}
 	if rt.key {
 		a.key = uuid.NewString()
 	}
@@ -219,6 +240,11 @@ func (r *replica) roleAccess(t *testing.T, name string, rt route, c cast) {
 			return r.signInID(t, p).String()
 		case "tenant":
 			return p.tenant.ID.String()
+		case "request":
+			by := models.Actor{Role: models.RoleAdmin, UserID: p.user.ID, TenantID: p.tenant.ID}
+			filed, err := r.privacy.File(t.Context(), by, retention.Subject{User: p.user.ID}, models.ActAccess, time.Time{})
+			check(t, err)
+			return filed.ID.String()
 		}
 		return p.user.ID.String()
 	}

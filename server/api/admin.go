@@ -10,6 +10,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
+	"clicktodial/server/fault"
 	"clicktodial/server/web"
 )
 
@@ -81,7 +82,9 @@ type personOutput struct{ Body Person }
 type changePersonInput struct {
 	ID   uuid.UUID `path:"id"`
 	Body struct {
-		Disabled bool `json:"disabled" doc:"true ends the user's sign-ins everywhere"`
+		Disabled *bool   `json:"disabled,omitempty" doc:"true ends the user's sign-ins everywhere"`
+		Name     *string `json:"name,omitempty" maxLength:"400"`
+		Email    *string `json:"email,omitempty" maxLength:"254" doc:"their sign-ins stay"`
 	}
 }
 
@@ -130,7 +133,10 @@ func (a *API) registerAdmin(h huma.API) {
 	create.DefaultStatus = http.StatusCreated
 	huma.Register(h, create, a.addPerson)
 	huma.Register(h, admin(http.MethodGet, "/users/{id}", "getUser", "One of them", 404), a.getPerson)
-	huma.Register(h, admin(http.MethodPatch, "/users/{id}", "changeUser", "Close or open an account", 404, 409), a.changePerson)
+	huma.Register(h, admin(http.MethodPatch, "/users/{id}", "changeUser", "Name an account, close it or open it", 404, 409, 422), a.changePerson)
+	leave := admin(http.MethodDelete, "/users/{id}", "deleteUser", "Delete a user who leaves, with their records or without their name on them, as the company has chosen", 404, 409)
+	leave.DefaultStatus = http.StatusOK
+	huma.Register(h, leave, a.deletePerson)
 	huma.Register(h, admin(http.MethodPost, "/users/{id}/password-link", "createPasswordLink", "A link to set a password", 404), a.newLink)
 	huma.Register(h, admin(http.MethodGet, "/users/{id}/sign-ins", "listUserSignIns", "A user's sign-ins", 404),
 		func(ctx context.Context, in *userID) (*signInsOutput, error) { return a.signInsOf(ctx, in.ID) })
@@ -183,8 +189,18 @@ func (a *API) getPerson(ctx context.Context, in *userID) (*personOutput, error) 
 
 func (a *API) changePerson(ctx context.Context, in *changePersonInput) (*personOutput, error) {
 	by := principalOf(ctx).Actor()
-	if err := a.Auth.SetDisabled(ctx, by, in.ID, in.Body.Disabled); err != nil {
-		return nil, err
+	if in.Body.Disabled == nil && in.Body.Name == nil && in.Body.Email == nil {
+		return nil, fault.New(fault.Malformed, "invalid-request", "Say what is to change.")
+	}
+	if in.Body.Name != nil || in.Body.Email != nil {
+		if err := a.Auth.ChangePerson(ctx, by, in.ID, in.Body.Name, in.Body.Email); err != nil {
+			return nil, err
+		}
+	}
+	if in.Body.Disabled != nil {
+		if err := a.Auth.SetDisabled(ctx, by, in.ID, *in.Body.Disabled); err != nil {
+			return nil, err
+		}
 	}
 	return a.getPerson(ctx, &userID{in.ID})
 }

@@ -19,6 +19,7 @@ import (
 	"clicktodial/server/call"
 	"clicktodial/server/fault"
 	"clicktodial/server/memo"
+	"clicktodial/server/retention"
 	"clicktodial/server/web"
 )
 
@@ -29,6 +30,7 @@ const Version = "1.0.0"
 type API struct {
 	Calls   *call.Service
 	Auth    *auth.Service
+	Privacy *retention.Privacy
 	Ready   func(context.Context) []Dependency
 	Origin  func(origin string) bool
 	MaxAge  time.Duration
@@ -38,6 +40,8 @@ type API struct {
 	Pace    Pace            // of sockets
 
 	told memo.Memo[uuid.UUID, []byte] // answers to GET /v1/me, by sign-in
+
+	exports exports // under way
 }
 
 // Register adds all routes to the app and gives the API's description.
@@ -58,6 +62,8 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerSignIns(h)
 	a.registerSupport(h)
 	a.registerAdmin(h)
+	a.registerPrivacy(h)
+	a.registerExport(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)
 	mendDocument(h)
@@ -78,6 +84,7 @@ func mendDocument(h huma.API) {
 		schemas[of].Properties["diagnosis"] = &huma.Schema{AnyOf: []*huma.Schema{diagnosis, {Type: "null"}}}
 	}
 	schemas["Ref"].Properties["id"].Nullable = true
+	schemas["Receipt"].Properties["userId"].Nullable = true
 	start := h.OpenAPI().Paths["/v1/calls"].Post.Responses
 	start["200"].Content, start["200"].Headers = start["201"].Content, start["201"].Headers
 }

@@ -29,6 +29,7 @@ import (
 	"clicktodial/server/pbx/practice"
 	"clicktodial/server/phone"
 	"clicktodial/server/policy"
+	"clicktodial/server/retention"
 	"clicktodial/server/secret"
 	"clicktodial/server/store"
 	"clicktodial/server/testdb"
@@ -103,6 +104,7 @@ type replica struct {
 	huma    huma.API
 	calls   *call.Service
 	auth    *auth.Service
+	privacy *retention.Privacy
 	lines   *call.Lines
 	redis   *live.Redis
 	closing chan struct{}
@@ -145,7 +147,7 @@ func (b *bundle) start(t *testing.T, o options) *replica {
 	var err error
 	if r.calls, err = call.New(call.Parts{
 		DB: db, Index: live.NewTTLIndex(r.redis), Fanout: fanout, Lines: r.lines,
-		Check: o.rules.Check, MaxAge: o.maxAge, Now: time.Now, Log: log,
+		Check: o.rules.Check, Keys: b.keys, MaxAge: o.maxAge, Now: time.Now, Log: log,
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -159,8 +161,11 @@ func (b *bundle) start(t *testing.T, o options) *replica {
 		DB: db, Redis: r.redis, Cache: live.NewTokenCache(r.redis), Keys: b.keys, PublicURL: r.url, Now: b.now, Log: log,
 		OnEnded: r.calls.EndRevoked,
 	}
+	r.privacy = &retention.Privacy{
+		DB: db, Index: live.NewTTLIndex(r.redis), Keys: b.keys, Now: b.now, Log: log, EndSignIns: r.auth.EndSignIns, ChangePerson: r.auth.ChangePerson,
+	}
 	r.huma = (&api.API{
-		Calls: r.calls, Auth: r.auth,
+		Calls: r.calls, Auth: r.auth, Privacy: r.privacy,
 		Ready:  func(ctx context.Context) []api.Dependency { return r.ready(ctx, db) },
 		Origin: web.OwnOrigin(r.url, []string{extensionID}), MaxAge: o.maxAge, Now: b.now, Log: log, Closing: r.closing, Pace: o.pace,
 	}).Register(r.app)

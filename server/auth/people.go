@@ -201,6 +201,46 @@ func (s *Service) SetDisabled(ctx context.Context, by Actor, user uuid.UUID, dis
 	return err
 }
 
+// ChangePerson gives a user another name or e-mail; nil leaves it. Their sign-ins
+// stay; links that went to the old e-mail are used up. Errors: forbidden,
+// not-found, name-invalid, email-invalid, email-taken.
+func (s *Service) ChangePerson(ctx context.Context, by Actor, user uuid.UUID, name, email *string) error {
+	if !by.IsAdmin() && (!by.IsOperator() || by.TenantID == uuid.Nil) {
+		return errForbidden
+	}
+	if name != nil {
+		called, err := phone.ParseName(*name)
+		if err != nil {
+			return err
+		}
+		clean := called.Reveal()
+		name = &clean
+	}
+	if email != nil {
+		folded, err := ReadEmail(*email)
+		if err != nil {
+			return err
+		}
+		email = &folded
+	}
+	entry := audit.Entry(audit.By(by), "user-change", audit.Subject{Kind: "user", ID: user, Tenant: by.TenantID}, "")
+	return s.DB.ChangePerson(ctx, by.TenantID, user, name, email, entry)
+}
+
+// EndSignIns ends all of a user's, who leaves. Errors: forbidden, not-found.
+func (s *Service) EndSignIns(ctx context.Context, by Actor, user uuid.UUID) error {
+	const why = "account deleted"
+	if by.IsOperator() {
+		_, err := s.RevokeByOperator(ctx, Which{User: user}, audit.Subject{Kind: "user", ID: user, Tenant: by.TenantID}, why)
+		return err
+	}
+	if err := mustBeAdmin(by); err != nil {
+		return err
+	}
+	_, err := s.Revoke(ctx, by, Which{User: user}, why)
+	return err
+}
+
 // ResetFactor takes a user's second factor away, for one who has lost it; it is
 // to be set up again where it is required. Errors: forbidden, not-found, oneself.
 func (s *Service) ResetFactor(ctx context.Context, by Actor, user uuid.UUID) error {

@@ -22,6 +22,7 @@ import (
 	"clicktodial/server/pbx/practice"
 	"clicktodial/server/phone"
 	"clicktodial/server/policy"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 	"clicktodial/server/testdb"
 )
@@ -52,6 +53,7 @@ type bundle struct {
 
 	open   func(context.Context, uuid.UUID) (pbx.Adapter, error) // a tenant's own PBX
 	check  Check
+	keys   *secret.Keys
 	maxAge time.Duration
 	timing timing
 	now    func() time.Time
@@ -66,6 +68,7 @@ func setup(t *testing.T) *bundle {
 		check: policy.Rules{PerMinute: 1000, AtOnce: 100}.Check,
 	}
 	b.db = openStore(t, b.url)
+	b.keys = newKeys(t, 7)
 	b.tenant = models.Tenant{
 		ID: uuid.Must(uuid.NewV7()), Name: "Acme", Region: "NL", Status: models.TenantActive, RetentionDays: 90,
 		RingSeconds: 25, EndpointGlobs: models.Texts{"*"}, CreatedAt: time.Now(),
@@ -96,6 +99,20 @@ func setup(t *testing.T) *bundle {
 		}
 	})
 	return b
+}
+
+// newKeys makes keys of SECRET_KEYs, each one byte 32 times over.
+func newKeys(t *testing.T, masters ...byte) *secret.Keys {
+	t.Helper()
+	var list [][]byte
+	for _, m := range masters {
+		list = append(list, bytes.Repeat([]byte{m}, 32))
+	}
+	keys, err := secret.NewKeys(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
 }
 
 func openStore(t *testing.T, url string) *store.DB {
@@ -152,7 +169,7 @@ func (b *bundle) newServiceOn(t *testing.T, line pbx.Adapter, db *store.DB, redi
 	log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s, err := New(Parts{
 		DB: db, Index: live.NewTTLIndex(b.openRedis(t, redisURL)), Fanout: b.openFanout(t, redisURL),
-		Lines: NewLines(line, b.open, log), Check: b.check, MaxAge: b.maxAge, Now: b.now, Log: log,
+		Lines: NewLines(line, b.open, log), Check: b.check, Keys: b.keys, MaxAge: b.maxAge, Now: b.now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

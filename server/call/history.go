@@ -3,6 +3,7 @@ package call
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -10,6 +11,7 @@ import (
 	"clicktodial/server/fault"
 	"clicktodial/server/live"
 	"clicktodial/server/phone"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 )
 
@@ -54,14 +56,27 @@ func (s *Service) Delete(ctx context.Context, caller Caller, id uuid.UUID) error
 	if err != nil {
 		return err
 	}
-	err = s.DB.DeleteCall(ctx, caller.TenantID, caller.UserID, id)
+	note, err := store.RecordNote(s.Keys, store.NoteCall, caller.TenantID, id.String(), time.Time{})
+	if err != nil {
+		return err
+	}
+	gone, err := s.DB.DeleteCall(ctx, caller.TenantID, caller.UserID, id, note)
 	if errors.Is(err, store.ErrNotFound) && !call.Status.Ended() {
-		return fault.New(fault.Conflict, "call-live", "This call is still up; hang up first.")
+		return store.ErrCallLive
 	}
 	if err == nil {
-		_ = s.Index.Forget(ctx, live.Entry{User: caller.UserID, Call: id, Expires: call.ExpiresAt}) // the TTL does it too
+		s.forget(ctx, []store.Erased{gone})
 	}
 	return err
+}
+
+// forget takes erased records out of Redis; their TTL does it too.
+func (s *Service) forget(ctx context.Context, gone []store.Erased) {
+	entries := make([]live.Entry, len(gone))
+	for i, e := range gone {
+		entries[i] = live.Entry(e)
+	}
+	_ = s.Index.Forget(ctx, entries...)
 }
 
 // Clear removes all ended calls of the user, if the tenant lets its users do so.
@@ -69,7 +84,12 @@ func (s *Service) Clear(ctx context.Context, caller Caller) error {
 	if err := s.mayDelete(ctx, caller); err != nil {
 		return err
 	}
-	_, err := s.DB.DeleteCalls(ctx, caller.TenantID, caller.UserID)
+	e := store.Erasure{Subject: store.Subject{Tenant: caller.TenantID, User: caller.UserID}, Before: s.Now().UTC()}
+	var err error
+	if e.Note, err = store.ErasureNote(s.Keys, e.Subject, e.Before); err != nil {
+		return err
+	}
+	_, err = s.DB.Erase(ctx, e, func(gone []store.Erased) { s.forget(ctx, gone) })
 	return err
 }
 
@@ -117,7 +137,25 @@ func (s *Service) Me(ctx context.Context, caller Caller) (Setup, error) {
 
 // Ask gives the verdict on a number, without calling it.
 func (s *Service) Ask(ctx context.Context, caller Caller, number phone.Number) (models.Verdict, error) {
-	return s.Check(ctx, models.Question{TenantID: caller.TenantID, UserID: caller.UserID, Number: number, Region: caller.Region})
+	verdict, err := s.Check(ctx, models.Question{TenantID: caller.TenantID, UserID: caller.UserID, Number: number, Region: caller.Region})
+	if err != nil || verdict.Ruling == models.Denied {
+		return verdict, err
+	}
+	return AskList(ctx, s.DB, s.Keys, caller.TenantID, number, verdict)
+}
+
+// AskList denies a number that is on the tenant's do-not-dial list, whatever the
+// verdict was. A click asks again with the user's row locked.
+func AskList(ctx context.Context, db *store.DB, keys *secret.Keys, tenant uuid.UUID, number phone.Number, verdict models.Verdict) (models.Verdict, error) {
+	hashes, err := store.DoNotDialHashes(keys, tenant, number)
+	if err != nil {
+		return verdict, err
+	}
+	listed, err := db.DoNotDial(ctx, tenant, hashes)
+	if listed {
+		verdict = models.Verdict{Ruling: models.Denied, Code: store.ErrDoNotDial.Code, Detail: store.ErrDoNotDial.Detail}
+	}
+	return verdict, err
 }
 
 // Subscribe begins to listen for the steps of the user's calls.

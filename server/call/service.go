@@ -20,6 +20,7 @@ import (
 	"clicktodial/models"
 	"clicktodial/server/live"
 	"clicktodial/server/pbx"
+	"clicktodial/server/secret"
 	"clicktodial/server/store"
 )
 
@@ -33,6 +34,7 @@ type Parts struct {
 	Fanout *live.Fanout
 	Lines  *Lines
 	Check  Check
+	Keys   *secret.Keys  // for the do-not-dial list, and what is told of erasures
 	MaxAge time.Duration // HISTORY_MAX_AGE
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -79,10 +81,11 @@ const (
 	shardDepth = 4096
 )
 
-// New makes a service. Without a policy check there is none.
+// New makes a service. Without a policy check, and the keys to the do-not-dial
+// list, there is none.
 func New(parts Parts) (*Service, error) {
-	if parts.Check == nil || parts.DB == nil || parts.Lines == nil || parts.Now == nil || parts.Log == nil {
-		return nil, errors.New("a call service needs a database, PBX lines, a policy check, a clock and a log")
+	if parts.Check == nil || parts.Keys == nil || parts.DB == nil || parts.Lines == nil || parts.Now == nil || parts.Log == nil {
+		return nil, errors.New("a call service needs a database, PBX lines, a policy check, keys, a clock and a log")
 	}
 	s := &Service{
 		Parts: parts, Replica: uuid.Must(uuid.NewV7()), timing: usual, tracked: map[string]models.FollowedCall{}, hanging: map[string]bool{},

@@ -57,10 +57,14 @@ func (s *Service) Start(ctx context.Context, caller Caller, click Click) (call m
 	if err != nil {
 		return call, false, err
 	}
+	barred, err := store.DoNotDialHashes(s.Keys, caller.TenantID, click.Number)
+	if err != nil {
+		return call, false, err
+	}
 	n := store.NewCall{
 		TenantID: caller.TenantID, UserID: caller.UserID, DeviceID: click.DeviceID, GrantID: caller.GrantID,
 		Number: click.Number, Name: click.Name, Private: click.Private,
-		Key: click.Key, Fingerprints: prints, At: started.UTC().Truncate(time.Millisecond), MaxAge: s.MaxAge,
+		Key: click.Key, Fingerprints: prints, Barred: barred, At: started.UTC().Truncate(time.Millisecond), MaxAge: s.MaxAge,
 		ReplicaID: s.Replica, ChannelID: newChannelID(),
 	}
 	line, refused := s.precheck(ctx, caller, click, &n)

@@ -20,7 +20,8 @@ import (
 
 // commands is the whole command line.
 type commands struct {
-	JSON bool `help:"Print one JSON object." name:"json"`
+	JSON   bool   `help:"Print one JSON object." name:"json"`
+	Reveal string `placeholder:"REASON" help:"Print numbers and names whole, where a command prints any; the reason is audited."`
 
 	Migrate migrateCmd `cmd:"" help:"Bring the database to the newest schema."`
 	Serve   serveCmd   `cmd:"" help:"Run the service."`
@@ -58,6 +59,10 @@ type commands struct {
 		Now    purgeCmd       `cmd:"" default:"withargs" hidden:"" help:"Delete the records whose time has come."`
 		Verify purgeVerifyCmd `cmd:"" help:"Recompute the chain of evidence that the purges have left."`
 	} `cmd:"" help:"Delete the records whose time has come."`
+	Privacy struct {
+		Export privacyExportCmd `cmd:"" help:"Print all that is held about a user or a number."`
+		Erase  privacyEraseCmd  `cmd:"" help:"Erase the records of a user or a number."`
+	} `cmd:"" help:"The rights of people."`
 	OpenAPI openAPICmd `cmd:"" name:"openapi" help:"Print the API's OpenAPI document."`
 	Config  struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration, secrets masked."`
@@ -69,6 +74,7 @@ type run struct {
 	ctx    context.Context
 	cfg    *config.Config
 	json   bool
+	reveal string // why numbers and names are printed whole; "": they are masked
 	in     io.Reader
 	out    io.Writer
 	errOut io.Writer
@@ -105,7 +111,10 @@ func Main(args, environ []string, in io.Reader, out, errOut io.Writer) int {
 	if err != nil {
 		return report(c.JSON, err, errOut)
 	}
-	r := &run{ctx: ctx, cfg: cfg, json: c.JSON, in: in, out: out, errOut: errOut}
+	if err := readReveal(c.Reveal); err != nil {
+		return report(c.JSON, err, errOut)
+	}
+	r := &run{ctx: ctx, cfg: cfg, json: c.JSON, reveal: c.Reveal, in: in, out: out, errOut: errOut}
 	if err := parsed.Run(r); err != nil {
 		return report(c.JSON, err, errOut)
 	}

@@ -222,7 +222,7 @@ func TestNumberCheckAndReveal(t *testing.T) {
 	s.run("number", "check", "hello", "--tenant", tenant, "--json").problem("number-invalid")
 	s.run("number", "check", "112", "--tenant", uuid.NewString(), "--json").problem("not-found")
 	audited := func() string {
-		return s.look("ctd_operator", "SELECT count(*)::text FROM audit WHERE action = 'number-reveal'")
+		return s.look("ctd_operator", "SELECT count(*)::text FROM audit WHERE action = 'reveal'")
 	}
 	if audited() != "0" {
 		t.Error("audited without a reveal")
@@ -230,7 +230,7 @@ func TestNumberCheckAndReveal(t *testing.T) {
 	if got := s.run("number", "check", "020 123 4567", "--tenant", tenant, "--reveal", "ticket 7", "--json").object(); got["number"] != "+31201234567" {
 		t.Errorf("%v", got)
 	}
-	if audited() != "1" || s.look("ctd_operator", "SELECT reason FROM audit WHERE action = 'number-reveal'") != "ticket 7" {
+	if audited() != "1" || s.look("ctd_operator", "SELECT reason FROM audit WHERE action = 'reveal'") != "ticket 7" {
 		t.Error("not audited")
 	}
 }

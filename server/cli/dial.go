@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"clicktodial/models"
-	"clicktodial/server/audit"
 	"clicktodial/server/call"
 	"clicktodial/server/fault"
 	"clicktodial/server/live"
@@ -22,7 +21,6 @@ type dialCmd struct {
 	User   string `required:"" help:"E-mail of the user whose phone rings."`
 	Device string `help:"Label of the phone (default: the first)."`
 	Follow bool   `help:"Stay, and print each state until the call has ended."`
-	Reveal string `placeholder:"REASON" help:"Print the number whole; the reason is audited."`
 }
 
 // dialled is a call as dial prints it.
@@ -44,9 +42,6 @@ const lineLimit = 5 * time.Second
 func (c *dialCmd) Run(r *run) error {
 	if r.cfg.LogLevel == "info" {
 		r.cfg.LogLevel = "warn" // the states are what one wants to see
-	}
-	if err := readReveal(c.Reveal); err != nil {
-		return err
 	}
 	s, err := r.newServices()
 	if err != nil {
@@ -75,7 +70,7 @@ func (c *dialCmd) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	return r.print(c.show(last), func(io.Writer) {})
+	return r.print(c.show(r, last), func(io.Writer) {})
 }
 
 func (c *dialCmd) prepare(r *run, s *services) (call.Caller, call.Click, error) {
@@ -94,10 +89,8 @@ func (c *dialCmd) prepare(r *run, s *services) (call.Caller, call.Click, error) 
 	if err != nil {
 		return call.Caller{}, call.Click{}, err
 	}
-	if c.Reveal != "" {
-		if err := s.db.AddAudit(r.ctx, audit.Entry(audit.Operator, "number-reveal", subjectOf(u), c.Reveal)); err != nil {
-			return call.Caller{}, call.Click{}, err
-		}
+	if err := r.auditReveal(s.db, subjectOf(u)); err != nil {
+		return call.Caller{}, call.Click{}, err
 	}
 	caller := call.Caller{TenantID: t.ID, UserID: u.ID, Region: t.Region}
 	if t.PBXID != nil {
@@ -138,10 +131,10 @@ func (c *dialCmd) leave(r *run, s *services, row models.Call) error {
 	if err != nil {
 		return err
 	}
-	out, followed := c.show(row), others > 0
+	out, followed := c.show(r, row), others > 0
 	out.Followed = &followed
 	return r.print(out, func(w io.Writer) {
-		fmt.Fprintf(w, "call %s: %s is being called\n", row.ID, c.number(row))
+		fmt.Fprintf(w, "call %s: %s is being called\n", row.ID, r.number(row.Number))
 		if !followed {
 			fmt.Fprintln(w, "No `serve` is running: nobody follows this call. Use --follow, or start `serve`.")
 		}
@@ -199,7 +192,7 @@ func (c *dialCmd) say(r *run, row models.Call) {
 	if r.json {
 		return
 	}
-	d := c.show(row)
+	d := c.show(r, row)
 	line := time.Now().Format("15:04:05.000") + "  " + d.Status
 	if d.Reason != nil {
 		line += "  " + *d.Reason
@@ -210,15 +203,8 @@ func (c *dialCmd) say(r *run, row models.Call) {
 	fmt.Fprintln(r.out, line)
 }
 
-func (c *dialCmd) number(row models.Call) string {
-	if c.Reveal != "" {
-		return row.Number.Reveal()
-	}
-	return row.Number.Masked()
-}
-
-func (c *dialCmd) show(row models.Call) dialled {
-	d := dialled{ID: row.ID, Number: c.number(row), Status: string(row.Status)}
+func (*dialCmd) show(r *run, row models.Call) dialled {
+	d := dialled{ID: row.ID, Number: r.number(row.Number), Status: string(row.Status)}
 	if row.Reason != nil {
 		d.Reason = (*string)(row.Reason)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/audit"
+	"clicktodial/server/call"
 	"clicktodial/server/phone"
 	"clicktodial/server/policy"
 	"clicktodial/server/store"
@@ -14,7 +15,6 @@ import (
 type numberCheckCmd struct {
 	Number string `arg:"" help:"The number, as people write it."`
 	Tenant string `required:"" help:"Whose rules hold."`
-	Reveal string `placeholder:"REASON" help:"Print the number whole; the reason is audited."`
 }
 
 // checked is a number as it is printed.
@@ -33,7 +33,8 @@ func (c *numberCheckCmd) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	if err := readReveal(c.Reveal); err != nil {
+	keys, err := r.keys()
+	if err != nil {
 		return err
 	}
 	return r.withDB(func(db *store.DB) error {
@@ -46,19 +47,18 @@ func (c *numberCheckCmd) Run(r *run) error {
 			return err
 		}
 		verdict, err := policy.Default.Check(r.ctx, models.Question{TenantID: id, Number: number, Region: t.Region})
+		if err == nil && verdict.Ruling != models.Denied {
+			verdict, err = call.AskList(r.ctx, db, keys, id, number, verdict)
+		}
 		if err != nil {
 			return err
 		}
 		out := checked{
-			Number: number.Masked(), Class: string(number.Class()), Region: number.Region(),
+			Number: r.number(number), Class: string(number.Class()), Region: number.Region(),
 			Verdict: string(verdict.Ruling), Code: verdict.Code, Sentence: verdict.Detail,
 		}
-		if c.Reveal != "" {
-			subject := audit.Subject{Kind: "tenant", ID: id, Tenant: id}
-			if err := db.AddAudit(r.ctx, audit.Entry(audit.Operator, "number-reveal", subject, c.Reveal)); err != nil {
-				return err
-			}
-			out.Number = number.Reveal()
+		if err := r.auditReveal(db, audit.Subject{Kind: "tenant", ID: id, Tenant: id}); err != nil {
+			return err
 		}
 		return r.print(out, func(w io.Writer) {
 			fmt.Fprintf(w, "%s  %s %s  %s %s\n", out.Number, out.Class, out.Region, out.Verdict, out.Sentence)

@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"clicktodial/server/audit"
 	"clicktodial/server/auth"
 	"clicktodial/server/phone"
+	"clicktodial/server/store"
 )
 
 var regionForm = regexp.MustCompile(`^[A-Z]{2}$`)
@@ -48,12 +50,33 @@ func readLine(flag, text string, limit int) error {
 	return nil
 }
 
-// readReveal reads the reason for which a number is printed whole; "" does not ask.
+// readReveal reads the reason for which numbers and names are printed whole; "" does
+// not ask.
 func readReveal(reason string) error {
 	if reason == "" {
 		return nil
 	}
+	const least = 3
+	if utf8.RuneCountInString(strings.TrimSpace(reason)) < least {
+		return &usageError{"--reveal is a reason of 3 to 200 characters"}
+	}
 	return readLine("--reveal", reason, maxReason)
+}
+
+// number is a number as the operator may see it.
+func (r *run) number(n phone.Number) string {
+	if r.reveal != "" {
+		return n.Reveal()
+	}
+	return n.Masked()
+}
+
+// auditReveal notes that numbers or names were asked for whole, and why.
+func (r *run) auditReveal(db *store.DB, whose audit.Subject) error {
+	if r.reveal == "" {
+		return nil
+	}
+	return db.AddAudit(r.ctx, audit.Entry(audit.Operator, "reveal", whose, r.reveal))
 }
 
 // maxReason is what the audit takes.

@@ -104,7 +104,7 @@ func (r *run) newApp(s *services, observe func(string, int, time.Duration), clos
 		Log: s.log, Now: time.Now, Observe: observe,
 	})
 	described := (&api.API{
-		Calls: s.calls, Auth: s.auth, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
+		Calls: s.calls, Auth: s.auth, Privacy: s.rights, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
 		Origin: web.OwnOrigin(r.cfg.PublicURL, r.cfg.ExtensionIDs), Now: time.Now, Log: s.log, Closing: closing,
 	}).Register(app)
 	if r.cfg.Loopback() {

@@ -210,7 +210,7 @@ func TestDial(t *testing.T) {
 	})
 	t.Run("reveal", func(t *testing.T) {
 		got := s.run("dial", "0201234567", "--user", "anna@demo.test", "--follow", "--json", "--device", "Desk", "--reveal", "ticket 7").object()
-		if got["number"] != "+31201234567" || s.look("ctd_operator", "SELECT reason FROM audit WHERE action = 'number-reveal'") != "ticket 7" {
+		if got["number"] != "+31201234567" || s.look("ctd_operator", "SELECT reason FROM audit WHERE action = 'reveal'") != "ticket 7" {
 			t.Errorf("%v", got)
 		}
 	})

@@ -19,6 +19,7 @@ import (
 	"clicktodial/server/pbx/ami"
 	"clicktodial/server/pbx/practice"
 	"clicktodial/server/policy"
+	"clicktodial/server/retention"
 	"clicktodial/server/secret"
 	"clicktodial/server/store"
 )
@@ -121,6 +122,7 @@ type services struct {
 	lines  *call.Lines
 	calls  *call.Service
 	auth   *auth.Service
+	rights *retention.Privacy
 	log    *slog.Logger
 }
 
@@ -151,11 +153,20 @@ func (r *run) newServices() (*services, error) {
 	if s.auth.Mail, err = r.newMailer(); err != nil {
 		return nil, err
 	}
+	index := live.NewTTLIndex(s.redis)
+	s.rights = privacy(s.db, index, s.keys, s.auth, s.log)
 	s.calls, err = call.New(call.Parts{
-		DB: s.db, Index: live.NewTTLIndex(s.redis), Fanout: s.fanout, Lines: s.lines,
-		Check: policy.Default.Check, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,
+		DB: s.db, Index: index, Fanout: s.fanout, Lines: s.lines,
+		Check: policy.Default.Check, Keys: s.keys, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,
 	})
 	return s, err
+}
+
+// privacy answers data subjects.
+func privacy(db *store.DB, index *live.TTLIndex, keys *secret.Keys, people *auth.Service, log *slog.Logger) *retention.Privacy {
+	return &retention.Privacy{
+		DB: db, Index: index, Keys: keys, Now: time.Now, Log: log, EndSignIns: people.EndSignIns, ChangePerson: people.ChangePerson,
+	}
 }
 
 // newMailer gives nil where SMTP_URL is not set: links are shown instead.

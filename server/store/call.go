@@ -35,6 +35,7 @@ type NewCall struct {
 	At           time.Time // whole milliseconds
 	MaxAge       time.Duration
 	Limits       Limits
+	Barred       [][]byte // the number's hashes in the do-not-dial list: DoNotDialHashes
 	ReplicaID    uuid.UUID
 	ChannelID    string
 }
@@ -75,12 +76,16 @@ type callerRow struct {
 	SignedOut       bool
 }
 
-// callCounts are the user's calls that count against the limits.
-type callCounts struct{ Live, Recent int }
+// callCounts are the user's calls that count against the limits, and whether the
+// number is on the tenant's do-not-dial list.
+type callCounts struct {
+	Live, Recent int
+	Barred       bool
+}
 
 // CreateCall commits the row of a call, in one transaction with the client's
 // key, or finds the call that the key made before (replayed). Errors: no-device,
-// too-many-calls, pace-exceeded, idempotency-key-reused, call-gone.
+// do-not-dial, too-many-calls, pace-exceeded, idempotency-key-reused, call-gone.
 func (d *DB) CreateCall(ctx context.Context, n NewCall) (call models.Call, dial Dial, replayed bool, err error) {
 	err = d.travel(ctx, func(s session) error {
 		caller, counts, before, err := d.lockCaller(s, n)
@@ -126,9 +131,10 @@ func (d *DB) lockCaller(s session, n NewCall) (row callerRow, counts callCounts,
 		WHERE u.tenant_id = $3 AND u.id = $4 FOR NO KEY UPDATE OF u`,
 		n.DeviceID == uuid.Nil, n.DeviceID, n.TenantID, n.UserID, n.GrantID, n.GrantID != uuid.Nil).Query(find(&row, &known))
 	t.add(n.findKey(t.write)).Query(find(&key, &used))
-	t.ask(`SELECT count(*) FILTER (WHERE ended_at IS NULL) AS live, count(*) FILTER (WHERE created_at > $1) AS recent
+	t.ask(`SELECT count(*) FILTER (WHERE ended_at IS NULL) AS live, count(*) FILTER (WHERE created_at > $1) AS recent,
+		  EXISTS (SELECT FROM do_not_dial WHERE tenant_id = $2 AND hash = ANY($4)) AS barred
 		FROM calls WHERE tenant_id = $2 AND user_id = $3 AND (ended_at IS NULL OR created_at > $1)`,
-		n.At.Add(-n.Limits.Window), n.TenantID, n.UserID).Query(find(&counts, &counted))
+		n.At.Add(-n.Limits.Window), n.TenantID, n.UserID, n.Barred).Query(find(&counts, &counted))
 	if err := s.send(t); err != nil {
 		return row, counts, nil, err
 	}
@@ -221,6 +227,9 @@ func (d *DB) replay(s session, n NewCall, key models.Idempotency) (models.Call, 
 func checkCaller(n NewCall, caller callerRow, counts callCounts) error {
 	if caller.DisabledAt != nil || caller.Status != models.TenantActive {
 		return fault.New(fault.Forbidden, "account-ended", "This account has been closed.")
+	}
+	if counts.Barred {
+		return ErrDoNotDial
 	}
 	if caller.DeviceID == nil {
 		if n.DeviceID != uuid.Nil {

@@ -179,7 +179,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 
 	b.advance(t, first, ended)
-	if err := b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, first.ID); err != nil {
+	if _, err := b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, first.ID, store.LedgerNote{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, _, err := b.db.CreateCall(ctx, again); fault.Code(err) != "call-gone" {

@@ -98,35 +98,6 @@ func setWords(tx *gorm.DB, call models.Call) error {
 	return tx.Create(&words).Error
 }
 
-// DeleteCall removes one ended call from the user's history; a living one stays,
-// or its end would be lost. ErrNotFound when there is none such.
-func (d *DB) DeleteCall(ctx context.Context, tenant, user, id uuid.UUID) error {
-	return d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
-		res := tx.Where("tenant_id = ? AND user_id = ? AND id = ? AND rank = 4", tenant, user, id).Delete(&models.Call{})
-		if res.Error == nil && res.RowsAffected == 0 {
-			return ErrNotFound
-		}
-		return res.Error
-	})
-}
-
-// DeleteCalls removes all ended calls of the user, in batches, and says which.
-func (d *DB) DeleteCalls(ctx context.Context, tenant, user uuid.UUID) (ids []uuid.UUID, err error) {
-	const batch = 1000
-	for {
-		var gone []uuid.UUID
-		err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
-			return tx.Raw(`DELETE FROM calls WHERE tenant_id = ? AND user_id = ? AND id IN (
-				SELECT id FROM calls WHERE tenant_id = ? AND user_id = ? AND rank = 4 LIMIT ?) RETURNING id`,
-				tenant, user, tenant, user, batch).Scan(&gone).Error
-		})
-		ids = append(ids, gone...)
-		if err != nil || len(gone) < batch {
-			return ids, err
-		}
-	}
-}
-
 // MayDelete says whether the tenant lets its users delete from their history.
 func (d *DB) MayDelete(ctx context.Context, tenant uuid.UUID) (may bool, err error) {
 	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {

@@ -164,23 +164,25 @@ func TestDeleteCalls(t *testing.T) {
 	living := b.startCall(t, "020 123 4567")
 	colleague := b.newUser(t, b.tenant, "colleague@example.test")
 	for name, err := range map[string]error{
-		"a colleague's": b.db.DeleteCall(ctx, b.tenant.ID, colleague.ID, call.ID),
-		"a living":      b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, living.ID),
-		"no":            b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, uuid.New()),
+		"a colleague's": second(b.db.DeleteCall(ctx, b.tenant.ID, colleague.ID, call.ID, store.LedgerNote{})),
+		"a living":      second(b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, living.ID, store.LedgerNote{})),
+		"no":            second(b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, uuid.New(), store.LedgerNote{})),
 	} {
 		if !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s call: %v", name, err)
 		}
 	}
-	if err := b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, call.ID); err != nil {
-		t.Error(err)
+	if gone, err := b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, call.ID, store.LedgerNote{}); err != nil || gone.Call != call.ID || !gone.Expires.Equal(call.ExpiresAt) {
+		t.Error(gone, err)
 	}
 	if n := b.count(t, "call_events"); n != 1 {
 		t.Errorf("%d timelines, want the other's", n)
 	}
-	ids, err := b.db.DeleteCalls(ctx, b.tenant.ID, b.user.ID)
-	if err != nil || len(ids) != 1 || ids[0] != other.ID {
-		t.Errorf("deleted %v, %v", ids, err)
+	var gone []store.Erased
+	mine := store.Erasure{Subject: store.Subject{Tenant: b.tenant.ID, User: b.user.ID}, Before: b.at}
+	n, err := b.db.Erase(ctx, mine, func(rows []store.Erased) { gone = append(gone, rows...) })
+	if err != nil || n != 1 || len(gone) != 1 || gone[0].Call != other.ID {
+		t.Errorf("deleted %d, %v, %v", n, gone, err)
 	}
 	left, err := b.db.History(ctx, b.tenant.ID, b.user.ID, store.Page{Limit: 10}, store.Search{})
 	if err != nil || len(left) != 1 || left[0].ID != living.ID {

@@ -26,6 +26,7 @@ type Person struct {
 	HasFactor   bool
 }
 
+// personRow knows nobody who has left.
 func (a Asker) personRow() string {
 	name := "u.name"
 	if a.role == roleSupport {
@@ -33,16 +34,16 @@ func (a Asker) personRow() string {
 	}
 	return `SELECT u.id, u.tenant_id, coalesce(t.name, '') AS tenant_name, u.email, ` + name + ` AS name, u.role, u.created_at, u.disabled_at,
 		u.password_set_at IS NOT NULL AS has_password, u.totp_confirmed_at IS NOT NULL AS has_factor
-		FROM users u LEFT JOIN tenants t ON t.id = u.tenant_id`
+		FROM users u LEFT JOIN tenants t ON t.id = u.tenant_id WHERE u.deleted_at IS NULL`
 }
 
 // Person gives a user; ErrNotFound when who asks may not know them. An entry
 // with an action is written with the look.
 func (d *DB) Person(ctx context.Context, as Asker, user uuid.UUID, entry models.Audit) (p Person, err error) {
 	err = d.ask(ctx, as, func(tx *gorm.DB) error {
-		q := tx.Raw(as.personRow()+" WHERE u.id = ?", user)
+		q := tx.Raw(as.personRow()+" AND u.id = ?", user)
 		if as.tenant != uuid.Nil {
-			q = tx.Raw(as.personRow()+" WHERE u.id = ? AND u.tenant_id = ?", user, as.tenant)
+			q = tx.Raw(as.personRow()+" AND u.id = ? AND u.tenant_id = ?", user, as.tenant)
 		}
 		if err := q.Take(&p).Error; err != nil {
 			return err
@@ -65,7 +66,7 @@ func auditLook(tx *gorm.DB, entry models.Audit) error {
 func (d *DB) People(ctx context.Context, tenant uuid.UUID, after string, limit int) (people []Person, err error) {
 	as := ForTenant(tenant)
 	err = d.ask(ctx, as, func(tx *gorm.DB) error {
-		return tx.Raw(as.personRow()+" WHERE u.tenant_id = ? AND u.email > ? ORDER BY u.email LIMIT ?", tenant, after, limit+1).Scan(&people).Error
+		return tx.Raw(as.personRow()+" AND u.tenant_id = ? AND u.email > ? ORDER BY u.email LIMIT ?", tenant, after, limit+1).Scan(&people).Error
 	})
 	return people, err
 }
@@ -93,7 +94,7 @@ func (d *DB) Disable(ctx context.Context, tenant, user uuid.UUID, disabled bool,
 		if disabled {
 			at = now
 		}
-		if err := one(tx.Model(&models.User{}).Where("id = ? AND tenant_id = ?", user, tenant).Update("disabled_at", at)); err != nil {
+		if err := one(tx.Model(&models.User{}).Where("id = ? AND tenant_id = ? AND deleted_at IS NULL", user, tenant).Update("disabled_at", at)); err != nil {
 			return err
 		}
 		if !disabled {

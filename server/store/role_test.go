@@ -168,7 +168,7 @@ func TestTenantsAreApart(t *testing.T) {
 		"Call":       second(b.db.Call(ctx, other.ID, stranger.ID, call.ID)),
 		"Call, user": second(b.db.Call(ctx, other.ID, b.user.ID, call.ID)),
 		"NameCall":   second(b.db.NameCall(ctx, other.ID, b.user.ID, call.ID, "x")),
-		"DeleteCall": b.db.DeleteCall(ctx, other.ID, b.user.ID, call.ID),
+		"DeleteCall": second(b.db.DeleteCall(ctx, other.ID, b.user.ID, call.ID, store.LedgerNote{})),
 		"AskHangUp":  second(b.db.AskHangUp(ctx, other.ID, b.user.ID, call.ID)),
 	} {
 		if !errors.Is(err, store.ErrNotFound) {
@@ -251,7 +251,7 @@ func TestExpiryHoldsForTheAPI(t *testing.T) {
 	for what, err := range map[string]error{
 		"Call":       second(b.db.Call(ctx, b.tenant.ID, b.user.ID, due.ID)),
 		"NameCall":   second(b.db.NameCall(ctx, b.tenant.ID, b.user.ID, due.ID, "x")),
-		"DeleteCall": b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, due.ID),
+		"DeleteCall": second(b.db.DeleteCall(ctx, b.tenant.ID, b.user.ID, due.ID, store.LedgerNote{})),
 		"AskHangUp":  second(b.db.AskHangUp(ctx, b.tenant.ID, b.user.ID, due.ID)),
 	} {
 		if !errors.Is(err, store.ErrNotFound) {

@@ -14,8 +14,8 @@ import (
 // whatever it finds.
 func (d *DB) FindPeople(ctx context.Context, email, code string, entry models.Audit) (people []Person, err error) {
 	err = d.ask(ctx, Support, func(tx *gorm.DB) error {
-		err := tx.Raw(Support.personRow()+` WHERE u.email = ? OR u.id IN (
-			SELECT user_id FROM grants WHERE support_code = ? UNION SELECT user_id FROM refusals WHERE support_code = ?) LIMIT 10`,
+		err := tx.Raw(Support.personRow()+` AND (u.email = ? OR u.id IN (
+			SELECT user_id FROM grants WHERE support_code = ? UNION SELECT user_id FROM refusals WHERE support_code = ?)) LIMIT 10`,
 			email, code, code).Scan(&people).Error
 		if err != nil {
 			return err
