@@ -26,7 +26,7 @@ type route struct {
 	status int  // for who may
 	onCall bool // its {id} is a call
 	role   models.Role
-	of     string // role routes: what {id} is: user, sign-in
+	of     string // role routes: what {id} is: user, sign-in, tenant, call
 }
 
 var routes = map[string]route{
@@ -66,6 +66,11 @@ var routes = map[string]route{
 	"GET /v1/admin/settings":                      {role: models.RoleAdmin, status: 200},
 	"PUT /v1/admin/settings":                      {role: models.RoleAdmin, body: map[string]any{"requireSecondFactor": false}, status: 200},
 	"POST /v1/admin/revoke":                       {role: models.RoleAdmin, body: map[string]any{"reason": "everybody"}, status: 200},
+
+	"GET /v1/admin/history":         {role: models.RoleAdmin, status: 200},
+	"POST /v1/admin/history/search": {role: models.RoleAdmin, body: map[string]any{"q": "jan"}, status: 200},
+	"GET /v1/admin/history/{id}":    {role: models.RoleAdmin, of: "call", status: 200},
+	"POST /v1/admin/history/export": {role: models.RoleAdmin, body: map[string]any{"format": "csv"}, status: 200},
 
 	"GET /healthz": {status: 200},
 	"GET /readyz":  {status: 200},
@@ -219,6 +224,8 @@ func (r *replica) roleAccess(t *testing.T, name string, rt route, c cast) {
 			return r.signInID(t, p).String()
 		case "tenant":
 			return p.tenant.ID.String()
+		case "call":
+			return r.past(t, p, number, "Jan Jansen", time.Now().Add(-time.Hour)).String()
 		}
 		return p.user.ID.String()
 	}

@@ -28,6 +28,7 @@ const Version = "1.0.0"
 // API is what the handlers need.
 type API struct {
 	Calls   *call.Service
+	Company *call.Company
 	Auth    *auth.Service
 	Ready   func(context.Context) []Dependency
 	Origin  func(origin string) bool
@@ -58,6 +59,7 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerSignIns(h)
 	a.registerSupport(h)
 	a.registerAdmin(h)
+	a.registerCompany(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)
 	mendDocument(h)
@@ -73,7 +75,7 @@ func mendDocument(h huma.API) {
 	for _, code := range web.Codes() {
 		schemas["Problem"].Properties["code"].Enum = append(schemas["Problem"].Properties["code"].Enum, code)
 	}
-	for _, of := range []string{"Call", "MaskedCall"} {
+	for _, of := range []string{"Call", "MaskedCall", "CompanyCall", "CompanyCallDetail"} {
 		diagnosis := schemas[of].Properties["diagnosis"]
 		schemas[of].Properties["diagnosis"] = &huma.Schema{AnyOf: []*huma.Schema{diagnosis, {Type: "null"}}}
 	}

@@ -160,7 +160,7 @@ func (b *bundle) start(t *testing.T, o options) *replica {
 		OnEnded: r.calls.EndRevoked,
 	}
 	r.huma = (&api.API{
-		Calls: r.calls, Auth: r.auth,
+		Calls: r.calls, Auth: r.auth, Company: &call.Company{DB: db, Index: live.NewTTLIndex(r.redis), Keys: b.keys, Now: time.Now},
 		Ready:  func(ctx context.Context) []api.Dependency { return r.ready(ctx, db) },
 		Origin: web.OwnOrigin(r.url, []string{extensionID}), MaxAge: o.maxAge, Now: b.now, Log: log, Closing: r.closing, Pace: o.pace,
 	}).Register(r.app)

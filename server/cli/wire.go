@@ -114,14 +114,15 @@ func faultLines(name string, err error) (lines []string) {
 
 // services is everything that takes calls.
 type services struct {
-	db     *store.DB
-	redis  *live.Redis
-	fanout *live.Fanout
-	keys   *secret.Keys
-	lines  *call.Lines
-	calls  *call.Service
-	auth   *auth.Service
-	log    *slog.Logger
+	db      *store.DB
+	redis   *live.Redis
+	fanout  *live.Fanout
+	keys    *secret.Keys
+	lines   *call.Lines
+	calls   *call.Service
+	company *call.Company
+	auth    *auth.Service
+	log     *slog.Logger
 }
 
 func (r *run) newServices() (*services, error) {
@@ -151,8 +152,10 @@ func (r *run) newServices() (*services, error) {
 	if s.auth.Mail, err = r.newMailer(); err != nil {
 		return nil, err
 	}
+	index := live.NewTTLIndex(s.redis)
+	s.company = &call.Company{DB: s.db, Index: index, Keys: s.keys, Now: time.Now}
 	s.calls, err = call.New(call.Parts{
-		DB: s.db, Index: live.NewTTLIndex(s.redis), Fanout: s.fanout, Lines: s.lines,
+		DB: s.db, Index: index, Fanout: s.fanout, Lines: s.lines,
 		Check: policy.Default.Check, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,
 	})
 	return s, err

@@ -239,6 +239,14 @@ func (d *DB) CompanyCall(ctx context.Context, tenant, id uuid.UUID) (call Compan
 	return call, steps, err
 }
 
+// UserByEmail finds somebody of the tenant by their whole e-mail, lower-case.
+func (d *DB) UserByEmail(ctx context.Context, tenant uuid.UUID, email string) (id uuid.UUID, err error) {
+	err = d.ask(ctx, ForTenant(tenant), func(tx *gorm.DB) error {
+		return tx.Raw("SELECT id FROM users WHERE tenant_id = ? AND email = ? AND deleted_at IS NULL", tenant, email).Take(&id).Error
+	})
+	return id, err
+}
+
 // SaveSearch keeps what an admin has asked the history for, until it expires.
 func (d *DB) SaveSearch(ctx context.Context, search models.SavedSearch) error {
 	return d.ask(ctx, ForTenant(search.TenantID), func(tx *gorm.DB) error { return tx.Create(&search).Error })

@@ -41,7 +41,7 @@ func newCrowd(t *testing.T, size int) crowd {
 		replica_id, channel_id, created_at, ended_at, expires_at)
 	SELECT md5('call ' || i)::uuid, CASE WHEN i %% 10 = 9 THEN '%[3]s' ELSE '%[2]s' END::uuid,
 		CASE WHEN i %% 10 = 9 THEN '%[5]s' WHEN i %% 5 = 0 THEN '%[4]s' ELSE md5('user ' || i %% 2000)::text END::uuid, 'Desk',
-		number, CASE WHEN i = %[1]d / 2 THEN 'Zwaluw' WHEN i %% 2 = 0 THEN 'Jan ' ELSE 'Piet ' END || CASE WHEN i > %[1]d * 0.9 THEN 'Oud' ELSE 'Nieuw' || i %% 100 END,
+		number, CASE WHEN i = %[1]d / 2 THEN 'Zwaluw ' WHEN i %% 2 = 0 THEN 'Jan ' ELSE 'Piet ' END || CASE WHEN i > %[1]d * 0.9 THEN 'Oud' ELSE 'Nieuw' || i %% 100 END,
 		'+31 20 123 4***', right(number, 4), CASE WHEN i < 30 THEN 'connected' WHEN i = %[1]d / 3 THEN 'failed' ELSE 'disconnected' END,
 		CASE WHEN i < 30 THEN 3 ELSE 4 END, CASE WHEN i < 30 OR i = %[1]d / 3 THEN NULL WHEN i > %[1]d * 0.9 THEN 'calleeBusy' WHEN i %% 3 = 0 THEN 'calleeNoAnswer' ELSE 'hangUp' END,
 		CASE WHEN i >= 30 THEN 'hung-up' END, gen_random_uuid(), 'c' || i, at, CASE WHEN i >= 30 THEN at END, date_trunc('milliseconds', now() + interval '1 day')
