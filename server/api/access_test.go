@@ -27,7 +27,7 @@ type route struct {
 	status int  // for who may
 	onCall bool // its {id} is a call
 	role   models.Role
-	of     string // role routes: what {id} is: user, sign-in
+	of     string // role routes: what {id} is: user, sign-in, tenant, call
 }
 
 var routes = map[string]route{
@@ -81,9 +81,13 @@ var routes = map[string]route{
 	"POST /v1/admin/privacy/requests":             {role: models.RoleAdmin, of: "user", body: `{"userId":"{id}","act":"access"}`, status: 201},
 	"POST /v1/admin/privacy/requests/{id}/refuse": {role: models.RoleAdmin, of: "request", status: 200},
 
-	"GET /v1/me/export":            {scope: auth.ScopeRead, status: 200},
-	"GET /v1/me/privacy-requests":  {scope: auth.ScopeRead, status: 200},
-	"POST /v1/me/privacy-requests": {scope: auth.ScopeRead, body: map[string]any{"act": "access"}, status: 201},
+	"GET /v1/me/export":             {scope: auth.ScopeRead, status: 200},
+	"GET /v1/me/privacy-requests":   {scope: auth.ScopeRead, status: 200},
+	"POST /v1/me/privacy-requests":  {scope: auth.ScopeRead, body: map[string]any{"act": "access"}, status: 201},
+	"GET /v1/admin/history":         {role: models.RoleAdmin, status: 200},
+	"POST /v1/admin/history/search": {role: models.RoleAdmin, body: map[string]any{"q": "jan"}, status: 200},
+	"GET /v1/admin/history/{id}":    {role: models.RoleAdmin, of: "call", status: 200},
+	"POST /v1/admin/history/export": {role: models.RoleAdmin, body: map[string]any{"format": "csv"}, status: 200},
 
 	"GET /healthz": {status: 200},
 	"GET /readyz":  {status: 200},
@@ -245,6 +249,8 @@ func (r *replica) roleAccess(t *testing.T, name string, rt route, c cast) {
 			filed, err := r.privacy.File(t.Context(), by, retention.Subject{User: p.user.ID}, models.ActAccess, time.Time{})
 			check(t, err)
 			return filed.ID.String()
+		case "call":
+			return r.past(t, p, number, "Jan Jansen", time.Now().Add(-time.Hour)).String()
 		}
 		return p.user.ID.String()
 	}

@@ -29,6 +29,7 @@ const Version = "1.0.0"
 // API is what the handlers need.
 type API struct {
 	Calls   *call.Service
+	Company *call.Company
 	Auth    *auth.Service
 	Privacy *retention.Privacy
 	Ready   func(context.Context) []Dependency
@@ -64,6 +65,7 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerAdmin(h)
 	a.registerPrivacy(h)
 	a.registerExport(h)
+	a.registerCompany(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)
 	mendDocument(h)
@@ -79,7 +81,7 @@ func mendDocument(h huma.API) {
 	for _, code := range web.Codes() {
 		schemas["Problem"].Properties["code"].Enum = append(schemas["Problem"].Properties["code"].Enum, code)
 	}
-	for _, of := range []string{"Call", "MaskedCall"} {
+	for _, of := range []string{"Call", "MaskedCall", "CompanyCall", "CompanyCallDetail"} {
 		diagnosis := schemas[of].Properties["diagnosis"]
 		schemas[of].Properties["diagnosis"] = &huma.Schema{AnyOf: []*huma.Schema{diagnosis, {Type: "null"}}}
 	}

@@ -165,7 +165,7 @@ func (b *bundle) start(t *testing.T, o options) *replica {
 		DB: db, Index: live.NewTTLIndex(r.redis), Keys: b.keys, Now: b.now, Log: log, EndSignIns: r.auth.EndSignIns, ChangePerson: r.auth.ChangePerson,
 	}
 	r.huma = (&api.API{
-		Calls: r.calls, Auth: r.auth, Privacy: r.privacy,
+		Calls: r.calls, Auth: r.auth, Privacy: r.privacy, Company: &call.Company{DB: db, Index: live.NewTTLIndex(r.redis), Keys: b.keys, Now: time.Now},
 		Ready:  func(ctx context.Context) []api.Dependency { return r.ready(ctx, db) },
 		Origin: web.OwnOrigin(r.url, []string{extensionID}), MaxAge: o.maxAge, Now: b.now, Log: log, Closing: r.closing, Pace: o.pace,
 	}).Register(r.app)

@@ -2,19 +2,14 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
-	"clicktodial/models"
 	"clicktodial/server/auth"
 	"clicktodial/server/call"
-	"clicktodial/server/fault"
 	"clicktodial/server/phone"
 	"clicktodial/server/web"
 )
@@ -66,7 +61,7 @@ func (a *API) listHistory(ctx context.Context, in *historyInput) (*pageOutput, e
 }
 
 func (a *API) searchHistory(ctx context.Context, in *searchInput) (*pageOutput, error) {
-	search, ok := readQuery(in.Body.Q, callerOf(ctx).Region)
+	search, ok := call.ReadQuery(in.Body.Q, callerOf(ctx).Region)
 	if !ok {
 		return &pageOutput{Page{Items: []Call{}}}, nil
 	}
@@ -79,29 +74,8 @@ func (a *API) searchHistory(ctx context.Context, in *searchInput) (*pageOutput, 
 	return a.page(ctx, in.Body.Limit, in.Body.Cursor, search)
 }
 
-var (
-	fourDigits = regexp.MustCompile(`^[0-9]{4}$`)
-	hasDigit   = regexp.MustCompile(`[0-9]`)
-)
-
-// readQuery says what a search box's text means; false when nothing can match.
-func readQuery(q, region string) (call.Search, bool) {
-	if q == "" {
-		return call.Search{}, true
-	}
-	if fourDigits.MatchString(q) {
-		return call.Search{LastFour: q}, true
-	}
-	if hasDigit.MatchString(q) {
-		number, err := phone.Parse(q, region)
-		return call.Search{Number: number}, err == nil
-	}
-	name, err := phone.ParseName(q)
-	return call.Search{Words: name.Reveal()}, err == nil && name != ""
-}
-
 func (a *API) page(ctx context.Context, limit int, cursor string, search call.Search) (*pageOutput, error) {
-	page, err := readCursor(cursor)
+	page, err := call.ReadCursor(cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -112,32 +86,11 @@ func (a *API) page(ctx context.Context, limit int, cursor string, search call.Se
 	}
 	out := &pageOutput{Page{Items: wireCalls(rows, web.Language(ctx))}}
 	if more {
-		next := writeCursor(rows[len(rows)-1])
+		last := rows[len(rows)-1]
+		next := call.WriteCursor(last.CreatedAt, last.ID)
 		out.Body.Next = &next
 	}
 	return out, nil
-}
-
-// A cursor is the place after which a page begins: microseconds and id. It says
-// nothing that its bearer has not seen.
-func writeCursor(last models.Call) string {
-	raw := binary.BigEndian.AppendUint64(nil, uint64(last.CreatedAt.UnixMicro()))
-	return base64.RawURLEncoding.EncodeToString(append(raw, last.ID[:]...))
-}
-
-func readCursor(cursor string) (call.Page, error) {
-	if cursor == "" {
-		return call.Page{}, nil
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(raw) != 24 {
-		return call.Page{}, fault.New(fault.Malformed, "invalid-request", "The cursor is not one of ours.")
-	}
-	at := time.UnixMicro(int64(binary.BigEndian.Uint64(raw))).UTC() //nolint:gosec // wraps for a forged cursor: an odd time, no more
-	if at.Year() < 2000 || at.Year() > 9999 {
-		return call.Page{}, fault.New(fault.Malformed, "invalid-request", "The cursor is not one of ours.")
-	}
-	return call.Page{At: at, ID: uuid.UUID(raw[8:])}, nil
 }
 
 func (a *API) rename(ctx context.Context, in *renameInput) (*callOutput, error) {

@@ -12,6 +12,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
+	"clicktodial/server/call"
 	"clicktodial/server/fault"
 	"clicktodial/server/retention"
 )
@@ -171,7 +172,7 @@ func (a *API) correctSubject(ctx context.Context, in *correctInput) (*receiptOut
 }
 
 func (a *API) privacyRequests(ctx context.Context, in *requestsInput) (*list[Receipt], error) {
-	after, err := readCursor(in.Cursor)
+	after, err := call.ReadCursor(in.Cursor)
 	if err != nil {
 		return nil, err
 	}

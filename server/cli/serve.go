@@ -104,13 +104,13 @@ func (r *run) newApp(s *services, observe func(string, int, time.Duration), clos
 		Log: s.log, Now: time.Now, Observe: observe,
 	})
 	described := (&api.API{
-		Calls: s.calls, Auth: s.auth, Privacy: s.rights, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
+		Calls: s.calls, Company: s.company, Auth: s.auth, Privacy: s.rights, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
 		Origin: web.OwnOrigin(r.cfg.PublicURL, r.cfg.ExtensionIDs), Now: time.Now, Log: s.log, Closing: closing,
 	}).Register(app)
 	if r.cfg.Loopback() {
 		console.RegisterDemo(app)
 	}
-	(&console.Console{Auth: s.auth, Now: time.Now, Log: s.log}).Register(app)
+	(&console.Console{Auth: s.auth, Company: s.company, Now: time.Now, Log: s.log}).Register(app)
 	return app, described
 }
 

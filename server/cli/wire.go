@@ -115,15 +115,16 @@ func faultLines(name string, err error) (lines []string) {
 
 // services is everything that takes calls.
 type services struct {
-	db     *store.DB
-	redis  *live.Redis
-	fanout *live.Fanout
-	keys   *secret.Keys
-	lines  *call.Lines
-	calls  *call.Service
-	auth   *auth.Service
-	rights *retention.Privacy
-	log    *slog.Logger
+	db      *store.DB
+	redis   *live.Redis
+	fanout  *live.Fanout
+	keys    *secret.Keys
+	lines   *call.Lines
+	calls   *call.Service
+	auth    *auth.Service
+	rights  *retention.Privacy
+	company *call.Company
+	log     *slog.Logger
 }
 
 func (r *run) newServices() (*services, error) {
@@ -155,6 +156,7 @@ func (r *run) newServices() (*services, error) {
 	}
 	index := live.NewTTLIndex(s.redis)
 	s.rights = privacy(s.db, index, s.keys, s.auth, s.log)
+	s.company = &call.Company{DB: s.db, Index: index, Keys: s.keys, Now: time.Now}
 	s.calls, err = call.New(call.Parts{
 		DB: s.db, Index: index, Fanout: s.fanout, Lines: s.lines,
 		Check: policy.Default.Check, Keys: s.keys, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,

@@ -12,14 +12,16 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
+	"clicktodial/server/call"
 	"clicktodial/server/web"
 )
 
 // Console is what the pages need.
 type Console struct {
-	Auth *auth.Service
-	Now  func() time.Time
-	Log  *slog.Logger
+	Auth    *auth.Service
+	Company *call.Company
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // pagePolicy: no script, no frame, nothing from elsewhere. data: is for QR codes.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"clicktodial/models"
@@ -46,4 +47,40 @@ func (d *DB) AddEvidence(ctx context.Context, e models.Evidence) (models.Evidenc
 		return err
 	})
 	return e, err
+}
+
+// Statement is what is sent to Postgres.
+type Statement struct {
+	SQL  string
+	Args []any
+}
+
+func statementOf(tx *gorm.DB) Statement {
+	return Statement{tx.Statement.SQL.String(), tx.Statement.Vars}
+}
+
+// CompanyStatements are those of CompanyHistory.
+func (d *DB) CompanyStatements(ctx context.Context, tenant uuid.UUID, page Page, search CompanySearch) (all []Statement) {
+	ways := search.ways()
+	if len(ways) > 1 {
+		all = append(all, statementOf(search.count(d.dry, tenant, page, ways).Scan(new(int))))
+		err := d.ask(ctx, ForTenant(tenant), func(tx *gorm.DB) (err error) {
+			ways, err = search.rarestFirst(tx, tenant, page)
+			return err
+		})
+		if err != nil {
+			panic(err)
+		}
+	}
+	return append(all, statementOf(search.look(d.dry, tenant, page, ways).Scan(&[]lookedAt{})))
+}
+
+// HistoryStatement is that of History without a search.
+func (d *DB) HistoryStatement(tenant, user uuid.UUID, page Page) Statement {
+	return statementOf(ownHistory(d.dry, tenant, user, page, Search{}).Find(&[]models.Call{}))
+}
+
+// CallStatement is that of Call.
+func (d *DB) CallStatement(tenant, user, id uuid.UUID) Statement {
+	return statementOf(findCall(d.dry, tenant, user, id).Take(&models.Call{}))
 }
