@@ -99,6 +99,9 @@ ALTER POLICY app ON calls
 ALTER POLICY support ON calls USING (expires_at > statement_timestamp() AND NOT restricted);
 GRANT SELECT (outcome) ON calls TO ctd_app;
 GRANT UPDATE (restricted, delete_at_end, private, device_id) ON calls TO ctd_app;
+-- A user who left: their calls stay without what names them, their refusals go.
+GRANT UPDATE (device_label, grant_id, sign_in_label) ON calls TO ctd_app;
+GRANT DELETE ON refusals TO ctd_app;
 
 ALTER TABLE call_words ENABLE ROW LEVEL SECURITY;
 ALTER TABLE call_words FORCE ROW LEVEL SECURITY;
@@ -256,7 +259,9 @@ CREATE INDEX searches_user ON searches (tenant_id, user_id);
 -- that is behind its ledger has been restored.
 CREATE TABLE ledger_counter (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
-  n   bigint NOT NULL DEFAULT 0
+  n   bigint NOT NULL DEFAULT 0,
+  installation uuid NOT NULL DEFAULT gen_random_uuid(), -- whose ledger it is
+  restored_at timestamptz -- found to be restored, and restore-check is not through: no counting on makes good for that
 );
 INSERT INTO ledger_counter DEFAULT VALUES;
 CREATE TABLE ledger_outbox (
