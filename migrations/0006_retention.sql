@@ -261,7 +261,9 @@ CREATE INDEX searches_user ON searches (tenant_id, user_id);
 -- that is behind its ledger has been restored.
 CREATE TABLE ledger_counter (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
-  n   bigint NOT NULL DEFAULT 0
+  n   bigint NOT NULL DEFAULT 0,
+  installation uuid NOT NULL DEFAULT gen_random_uuid(), -- whose ledger it is
+  restored_at timestamptz -- found to be restored, and restore-check is not through: no counting on makes good for that
 );
 INSERT INTO ledger_counter DEFAULT VALUES;
 CREATE TABLE ledger_outbox (

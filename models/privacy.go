@@ -79,8 +79,10 @@ func (SavedSearch) TableName() string { return "searches" }
 
 // LedgerCounter counts erasures and revocations.
 type LedgerCounter struct {
-	One bool `gorm:"primaryKey"`
-	N   int64
+	One          bool `gorm:"primaryKey"`
+	N            int64
+	Installation uuid.UUID  // whose ledger it is
+	RestoredAt   *time.Time // the database was found to be restored, and restore-check is not through
 }
 
 // TableName names the table.

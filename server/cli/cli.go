@@ -67,6 +67,8 @@ type commands struct {
 	Config  struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration, secrets masked."`
 	} `cmd:"" help:"The configuration."`
+
+	RestoreCheck restoreCheckCmd `cmd:"" name:"restore-check" help:"Make a database restored from a dump safe to open: end all sign-ins, erase again what was erased, purge."`
 }
 
 // run is what every command is given.

@@ -40,6 +40,9 @@ func (*serveCmd) Run(r *run) error {
 	if err := s.checkDatabase(r.ctx); err != nil {
 		return err
 	}
+	if err := s.ledger.Open(r.ctx); err != nil {
+		return err
+	}
 	s.checkRedis(r.ctx)
 	m := newMetrics(s)
 	closing := make(chan struct{})
@@ -62,6 +65,8 @@ func (*serveCmd) Run(r *run) error {
 	purge.Deleted, purge.Ended = m.purged, m.purgeEnded
 	start(purge.Run)
 	start(s.auth.Run)
+	restored := make(chan error, 1)
+	work.Go(func() { restored <- s.ledger.Run(ctx) })
 	metrics := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second}
 	work.Go(func() { _ = metrics.Serve(inside) })
 	served := make(chan error, 1)
@@ -69,6 +74,7 @@ func (*serveCmd) Run(r *run) error {
 	s.log.Info("serving", "listen", public.Addr().String(), "replica_id", s.calls.Replica)
 	select {
 	case err = <-served:
+	case err = <-restored: // nobody may be served any longer
 	case <-r.ctx.Done():
 	}
 	s.log.Info("stopping")
@@ -174,6 +180,9 @@ func (s *services) ready(ctx context.Context) []api.Dependency {
 	deps := []api.Dependency{dep("postgres", true, err, "cannot be reached")}
 	if err == nil {
 		deps = append(deps, dep("clock", true, clock, "differs from Postgres's by more than 250 ms"), s.schemaReady(ctx))
+	}
+	if s.ledger.Kept() {
+		deps = append(deps, dep("ledger", false, s.ledger.Failing(), "cannot be written; erasures hold, and their lines wait"))
 	}
 	return append(deps,
 		dep("redis", false, s.redis.Ping(ctx), "cannot be reached; calls go through without it"),

@@ -61,6 +61,19 @@ func (r *run) keys() (*secret.Keys, error) {
 	return secret.NewKeys(r.cfg.Keys())
 }
 
+// withLedger runs fn on the database, and has what it erased or revoked written to
+// the ledger outside. Without ERASURE_LEDGER a running replica does that.
+func (r *run) withLedger(db *store.DB, fn func() error) error {
+	err := fn()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), ledgerLimit)
+	defer cancel()
+	retention.NewLedger(db, r.cfg.ErasureLedger, r.newLog()).Flush(ctx)
+	return err
+}
+
+// ledgerLimit bounds a command's wait for the ledger.
+const ledgerLimit = 10 * time.Second
+
 // withAuth runs fn with what signs people in and out, for commands that need no
 // PBX. Redis is asked where REDIS_URL is set; without it, or when it is away, the
 // running replicas read of a revocation in Postgres.
@@ -75,7 +88,7 @@ func (r *run) withAuth(fn func(*store.DB, *auth.Service) error) error {
 			s.Keys = keys
 		}
 		if r.cfg.RedisURL == "" {
-			return fn(db, s)
+			return r.withLedger(db, func() error { return fn(db, s) })
 		}
 		redis, err := live.Open(r.cfg.RedisURL, r.cfg.RedisPrefix)
 		if err != nil {
@@ -83,7 +96,7 @@ func (r *run) withAuth(fn func(*store.DB, *auth.Service) error) error {
 		}
 		defer redis.Close() //nolint:errcheck // the command is over
 		s.Redis, s.Cache = redis, live.NewTokenCache(redis)
-		return fn(db, s)
+		return r.withLedger(db, func() error { return fn(db, s) })
 	})
 }
 
@@ -124,6 +137,7 @@ type services struct {
 	auth    *auth.Service
 	rights  *retention.Privacy
 	company *call.Company
+	ledger  *retention.Ledger
 	log     *slog.Logger
 }
 
@@ -145,6 +159,7 @@ func (r *run) newServices() (*services, error) {
 	if s.redis, err = live.Open(r.cfg.RedisURL, r.cfg.RedisPrefix); err != nil {
 		return nil, &config.Faults{Lines: []string{err.Error()}}
 	}
+	s.ledger = retention.NewLedger(s.db, r.cfg.ErasureLedger, s.log)
 	s.fanout = live.NewFanout(s.redis)
 	s.lines = call.NewLines(own, s.openTenantPBX, s.log)
 	s.auth = &auth.Service{

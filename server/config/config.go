@@ -224,7 +224,7 @@ func hasScheme(text string, schemes ...string) bool {
 func (c *Config) Need(names ...string) error {
 	set := map[string]bool{
 		"DATABASE_URL": c.DatabaseURL != "", "REDIS_URL": c.RedisURL != "",
-		"PBX_URL": c.PBXURL != "", "SECRET_KEY": len(c.SecretKey) > 0,
+		"PBX_URL": c.PBXURL != "", "SECRET_KEY": len(c.SecretKey) > 0, "ERASURE_LEDGER": c.ErasureLedger != "",
 	}
 	var faults []string
 	for _, name := range names {

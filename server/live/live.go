@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,6 +132,33 @@ func (r *Redis) probe(ctx context.Context) (down bool) {
 	r.rests.Store(time.Now().Add(restTime + answerTimeout).UnixNano())
 	return true
 }
+
+// Wipe drops what was derived from Postgres: the token cache, the TTL index and
+// the event streams. A database that was restored knows nothing of what stands
+// there. Limits and counters stay. It looks at every key of ours: for a service
+// that stands still.
+func (r *Redis) Wipe(ctx context.Context) error {
+	for _, kind := range []string{"tok:", "hist:", "due:", "ev:"} {
+		pattern := literal.Replace(r.prefix+kind) + "*"
+		for cursor, more := uint64(0), true; more; more = cursor != 0 {
+			var keys []string
+			err := r.do(ctx, func(ctx context.Context) (err error) {
+				keys, cursor, err = r.client.Scan(ctx, cursor, pattern, 1000).Result()
+				if err != nil || len(keys) == 0 {
+					return err
+				}
+				return r.client.Unlink(ctx, keys...).Err()
+			})
+			if err != nil {
+				return fmt.Errorf("wiping Redis: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// literal takes the meaning from what a pattern of SCAN has signs for.
+var literal = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`)
 
 // Policy gives maxmemory-policy; anything but noeviction may drop what we count on.
 func (r *Redis) Policy(ctx context.Context) (policy string, err error) {

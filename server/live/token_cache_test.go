@@ -221,3 +221,57 @@ func TestTokenCacheWithoutRedis(t *testing.T) {
 		t.Error("another Redis is taken for the same")
 	}
 }
+
+// What was derived from Postgres goes; limits stay, and so does what is not ours.
+func TestWipe(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	r, neighbour := setup(t), setup(t)
+	hash, user := newHash(), uuid.New()
+	soon := time.Now().Add(time.Minute).Truncate(time.Millisecond)
+	for _, each := range []*Redis{r, neighbour} {
+		if err := NewTokenCache(each).Fill(ctx, hash, []byte("x"), soon); err != nil {
+			t.Fatal(err)
+		}
+		if err := NewTTLIndex(each).Add(ctx, Entry{User: user, Call: uuid.New(), Expires: soon}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := each.Count(ctx, "x", time.Minute, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 2500 { // more than one look of SCAN
+		if err := r.client.Set(ctx, r.prefix+"ev:{"+uuid.NewString()+"}", i, time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Wipe(ctx); err != nil {
+		t.Fatal(err)
+	}
+	left := func(each *Redis) int {
+		keys, err := each.client.Keys(ctx, each.prefix+"*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(keys)
+	}
+	if n := left(r); n != 1 {
+		t.Errorf("%d keys are left, want the limit", n)
+	}
+	if n := left(neighbour); n != 4 {
+		t.Errorf("a neighbour's: %d, want 4", n)
+	}
+	odd := &Redis{client: r.client, prefix: r.prefix + "[a]*?:"}
+	plain := &Redis{client: r.client, prefix: r.prefix + "axx:"}
+	for _, each := range []*Redis{odd, plain} {
+		if err := NewTokenCache(each).Fill(ctx, hash, []byte("x"), soon); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := odd.Wipe(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if mustFind(t, NewTokenCache(odd), hash).Known || !mustFind(t, NewTokenCache(plain), hash).Known {
+		t.Error("a prefix with signs in it is taken for a pattern")
+	}
+}

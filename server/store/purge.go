@@ -22,7 +22,8 @@ const (
 // smaller one may do.
 var ErrBatchTime = errors.New("the batch took too long")
 
-// PurgeTimes is how long logs are kept, and how long before they are anonymous.
+// PurgeTimes is how long logs are kept, and how long before they are anonymous;
+// zero: for ever.
 type PurgeTimes struct{ Anonymise, Logs, Audit time.Duration }
 
 // StartPurge begins a run of the purge; had is false when another replica is at it
@@ -216,10 +217,16 @@ func pick(tx *gorm.DB, kind, limit int) *gorm.DB {
 // nameMoments names the moments that the policies on logs and audit ask for, by
 // Postgres's clock.
 func nameMoments(tx *gorm.DB, kept PurgeTimes) error {
-	return tx.Exec(`SELECT set_config('app.anonymise_before', (statement_timestamp() - make_interval(secs => ?))::text, true),
-		set_config('app.logs_before', (statement_timestamp() - make_interval(secs => ?))::text, true),
-		set_config('app.audit_before', (statement_timestamp() - make_interval(secs => ?))::text, true)`,
-		kept.Anonymise.Seconds(), kept.Logs.Seconds(), kept.Audit.Seconds()).Error
+	for name, age := range map[string]time.Duration{"anonymise": kept.Anonymise, "logs": kept.Logs, "audit": kept.Audit} {
+		if age <= 0 {
+			continue
+		}
+		err := tx.Exec("SELECT set_config(?, (statement_timestamp() - make_interval(secs => ?))::text, true)", "app."+name+"_before", age.Seconds()).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Due is what a run would find.

@@ -80,7 +80,10 @@ func revoke(tx *gorm.DB, which Which, by, reason string, now time.Time, entry mo
 	if ended.Tokens, err = buryTokens(tx, gone, now); err != nil {
 		return ended, err
 	}
-	return ended, addAudit(tx, entry)
+	if err := addAudit(tx, entry); err != nil {
+		return ended, err
+	}
+	return ended, note(tx, revocationNote)
 }
 
 // endBeginnings ends what another sign-in could still come of: console sessions,

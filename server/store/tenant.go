@@ -115,8 +115,10 @@ func (d *DB) EndTenant(ctx context.Context, id uuid.UUID, now time.Time, grace t
 		if res.RowsAffected == 0 {
 			return ErrNotFound
 		}
-		ended, err = revoke(tx, Which{Tenant: id}, "operator", "contract ended", now, entry)
-		return err
+		if ended, err = revoke(tx, Which{Tenant: id}, "operator", "contract ended", now, entry); err != nil {
+			return err
+		}
+		return note(tx, LedgerNote{Kind: "tenant", Tenant: id, Before: now.Add(grace)})
 	})
 	return ended, err
 }

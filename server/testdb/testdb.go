@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -27,6 +28,20 @@ func URL(t testing.TB) string {
 	t.Helper()
 	admin := need(t, "TEST_DATABASE_URL")
 	return create(t, admin, makeTemplate(t, admin))
+}
+
+// Clone gives the URL of a copy of a database as it stands, byte for byte: a dump,
+// restored. Whoever is in the database is put out.
+func Clone(t testing.TB, source string) string {
+	t.Helper()
+	u, err := url.Parse(source)
+	if err != nil {
+		t.Fatal("the database's URL cannot be read")
+	}
+	admin, name := need(t, "TEST_DATABASE_URL"), strings.TrimPrefix(u.Path, "/")
+	var put int
+	query(t, admin, `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1 AND usename = current_user`, &put, name)
+	return create(t, admin, name) // it waits five seconds for them to go
 }
 
 // EmptyURL gives the URL of a database that nothing has migrated yet.
