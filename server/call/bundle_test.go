@@ -57,7 +57,7 @@ type bundle struct {
 	now    func() time.Time
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	b := &bundle{
 		url: testdb.URL(t), redis: testdb.RedisURL(t), prefix: testdb.Prefix(), log: &syncBuffer{},
@@ -98,7 +98,7 @@ func setup(t *testing.T) *bundle {
 	return b
 }
 
-func openStore(t *testing.T, url string) *store.DB {
+func openStore(t testing.TB, url string) *store.DB {
 	t.Helper()
 	db, err := store.Open(url, 8)
 	if err != nil {
@@ -108,14 +108,14 @@ func openStore(t *testing.T, url string) *store.DB {
 	return db
 }
 
-func (b *bundle) openFanout(t *testing.T, url string) *live.Fanout {
+func (b *bundle) openFanout(t testing.TB, url string) *live.Fanout {
 	t.Helper()
 	f := live.NewFanout(b.openRedis(t, url))
 	t.Cleanup(func() { f.Close() }) //nolint:errcheck // the test is over
 	return f
 }
 
-func (b *bundle) openRedis(t *testing.T, url string) *live.Redis {
+func (b *bundle) openRedis(t testing.TB, url string) *live.Redis {
 	t.Helper()
 	r, err := live.Open(url, b.prefix)
 	if err != nil {

@@ -29,6 +29,9 @@ type Event struct {
 	ConnectedAt      *time.Time        `json:"connectedAt,omitempty"`
 	EndedAt          *time.Time        `json:"endedAt,omitempty"`
 	ExpiresAt        time.Time         `json:"expiresAt"`
+	// Gone says that the row went with this step (a retention of 0 days): then, and
+	// only then, is a call told of that Postgres does not have.
+	Gone bool `json:"gone,omitempty"`
 }
 
 const (

@@ -49,20 +49,25 @@ func (e Entry) member() redis.Z {
 	return redis.Z{Score: float64(e.Expires.UnixMilli()), Member: e.Call.String()}
 }
 
-// Add enters records. The due queue outlives its day by one, so that the purge of
-// the last minute before midnight still finds it.
+// Add enters records. Of two ends of one record the earlier holds, whichever is
+// written last: a record's end is never put off, but who repairs the index may
+// have read Postgres before it was brought forward.
 func (x *TTLIndex) Add(ctx context.Context, entries ...Entry) error {
-	return x.redis.do(ctx, func(ctx context.Context) error {
-		pipe := x.redis.client.Pipeline()
-		for _, e := range entries {
-			pipe.ZAdd(ctx, x.histKey(e.User, e.Expires), e.member())
-			pipe.PExpireAt(ctx, x.histKey(e.User, e.Expires), endOfDay(e.Expires))
-			pipe.ZAdd(ctx, x.dueKey(e.Expires), e.member())
-			pipe.PExpireAt(ctx, x.dueKey(e.Expires), endOfDay(e.Expires).Add(models.Day))
+	for some := range slices.Chunk(entries, chunk) {
+		err := x.redis.do(ctx, func(ctx context.Context) error {
+			pipe := x.redis.client.Pipeline()
+			for key, b := range x.buckets(some) {
+				pipe.ZAddArgs(ctx, key, redis.ZAddArgs{LT: true, Members: b.members})
+				pipe.PExpireAt(ctx, key, b.until)
+			}
+			_, err := pipe.Exec(ctx)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		_, err := pipe.Exec(ctx)
-		return err
-	})
+	}
+	return nil
 }
 
 // Remove takes out records that have gone, or that end at another time now.
@@ -70,9 +75,9 @@ func (x *TTLIndex) Remove(ctx context.Context, entries ...Entry) error {
 	for some := range slices.Chunk(entries, chunk) {
 		err := x.redis.do(ctx, func(ctx context.Context) error {
 			pipe := x.redis.client.Pipeline()
-			for key, members := range x.byKey(some) {
-				ids := make([]any, len(members))
-				for i, m := range members {
+			for key, b := range x.buckets(some) {
+				ids := make([]any, len(b.members))
+				for i, m := range b.members {
 					ids[i] = m.Member
 				}
 				pipe.ZRem(ctx, key, ids...)
@@ -87,12 +92,35 @@ func (x *TTLIndex) Remove(ctx context.Context, entries ...Entry) error {
 	return nil
 }
 
-// byKey sorts entries by the keys in which they stand.
-func (x *TTLIndex) byKey(entries []Entry) map[string][]redis.Z {
-	keys := map[string][]redis.Z{}
+// bucket is what stands in one key, and until when.
+type bucket struct {
+	members []redis.Z
+	until   time.Time
+}
+
+// buckets sorts entries by the keys in which they stand; those of one user and day
+// that come together cost one look. The due queue outlives its day by one, so that
+// the purge of the last minute before midnight finds it.
+func (x *TTLIndex) buckets(entries []Entry) map[string]*bucket {
+	keys := map[string]*bucket{}
+	at := func(key string, until time.Time) *bucket {
+		b := keys[key]
+		if b == nil {
+			b = &bucket{until: until}
+			keys[key] = b
+		}
+		return b
+	}
+	var user uuid.UUID
+	var until time.Time
+	var hist, due *bucket
 	for _, e := range entries {
-		hist, due, member := x.histKey(e.User, e.Expires), x.dueKey(e.Expires), e.member()
-		keys[hist], keys[due] = append(keys[hist], member), append(keys[due], member)
+		if end := endOfDay(e.Expires); hist == nil || e.User != user || !end.Equal(until) {
+			user, until = e.User, end
+			hist, due = at(x.histKey(user, e.Expires), until), at(x.dueKey(e.Expires), until.Add(models.Day))
+		}
+		member := e.member()
+		hist.members, due.members = append(hist.members, member), append(due.members, member)
 	}
 	return keys
 }
