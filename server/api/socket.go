@@ -36,8 +36,8 @@ type socket struct {
 	unwatch   func()
 }
 
-// callMessage carries a call, or, when Postgres cannot be read or the record has
-// ended, what is known of it: id, status, reason, diagnosis and times.
+// callMessage carries a call, or, when Postgres cannot be read or the call's end
+// took its record, what is known of it: id, status, reason, diagnosis and times.
 type callMessage struct {
 	Type string `json:"type"`
 	ID   string `json:"id,omitempty"`
@@ -110,15 +110,26 @@ func (s *socket) catchUp(ctx context.Context) bool {
 	return err == nil || !errors.Is(err, context.Canceled)
 }
 
+// sendEvent tells of a step, from the row as it is now. What has no row is told
+// of only where the step took it; a record that has ended, never.
 func (s *socket) sendEvent(ctx context.Context, ev live.Event) bool {
+	if s.api.Calls.Over(ev.ExpiresAt) {
+		delete(s.sent, ev.CallID)
+		return true
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	row, err := s.api.Calls.Get(ctx, asCaller(s.principal), ev.CallID)
-	if err != nil {
+	switch {
+	case err == nil:
+		return s.sendCall(ev.ID, row)
+	case isNotFound(err) && !ev.Gone:
+		delete(s.sent, ev.CallID)
+		return true
+	default:
 		s.noteSent(ev.CallID, ev.Status)
 		return s.send(callMessage{Type: "call", ID: ev.ID, Call: s.wireTrace(ev)})
 	}
-	return s.sendCall(ev.ID, row)
 }
 
 func (s *socket) sendCall(id string, row models.Call) bool {
@@ -200,6 +211,11 @@ func (s *socket) send(message any) bool {
 func (s *socket) close(code int, reason string) {
 	deadline := time.Now().Add(writeLimit)
 	_ = s.conn.WriteControl(fastws.CloseMessage, fastws.FormatCloseMessage(code, reason), deadline) // it is closing anyway
+}
+
+func isNotFound(err error) bool {
+	f, ok := fault.Of(err)
+	return ok && f.Kind == fault.NotFound
 }
 
 func isUnavailable(err error) bool {

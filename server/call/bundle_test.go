@@ -59,7 +59,7 @@ type bundle struct {
 	now    func() time.Time
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	b := &bundle{
 		url: testdb.URL(t), redis: testdb.RedisURL(t), prefix: testdb.Prefix(), log: &syncBuffer{},
@@ -102,7 +102,7 @@ func setup(t *testing.T) *bundle {
 }
 
 // newKeys makes keys of SECRET_KEYs, each one byte 32 times over.
-func newKeys(t *testing.T, masters ...byte) *secret.Keys {
+func newKeys(t testing.TB, masters ...byte) *secret.Keys {
 	t.Helper()
 	var list [][]byte
 	for _, m := range masters {
@@ -115,7 +115,7 @@ func newKeys(t *testing.T, masters ...byte) *secret.Keys {
 	return keys
 }
 
-func openStore(t *testing.T, url string) *store.DB {
+func openStore(t testing.TB, url string) *store.DB {
 	t.Helper()
 	db, err := store.Open(url, 8)
 	if err != nil {
@@ -125,14 +125,14 @@ func openStore(t *testing.T, url string) *store.DB {
 	return db
 }
 
-func (b *bundle) openFanout(t *testing.T, url string) *live.Fanout {
+func (b *bundle) openFanout(t testing.TB, url string) *live.Fanout {
 	t.Helper()
 	f := live.NewFanout(b.openRedis(t, url))
 	t.Cleanup(func() { f.Close() }) //nolint:errcheck // the test is over
 	return f
 }
 
-func (b *bundle) openRedis(t *testing.T, url string) *live.Redis {
+func (b *bundle) openRedis(t testing.TB, url string) *live.Redis {
 	t.Helper()
 	r, err := live.Open(url, b.prefix)
 	if err != nil {

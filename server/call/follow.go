@@ -125,7 +125,7 @@ func (s *Service) announce(ctx context.Context, call models.FollowedCall) {
 	err := s.Fanout.Publish(ctx, call.UserID, live.Event{
 		CallID: call.ID, Status: call.Status, Reason: call.Reason, Diagnosis: call.Diagnosis,
 		CreatedAt: call.CreatedAt, CallerAnsweredAt: call.CallerAnsweredAt, ConnectedAt: call.ConnectedAt,
-		EndedAt: call.EndedAt, ExpiresAt: call.ExpiresAt,
+		EndedAt: call.EndedAt, ExpiresAt: call.ExpiresAt, Gone: call.DeleteAtEnd && call.Status.Ended(),
 	})
 	if err != nil {
 		s.Log.Debug("a step reached this replica's sockets only", "call_id", call.ID)

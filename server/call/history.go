@@ -23,27 +23,29 @@ type (
 
 // Get gives one call of the user.
 func (s *Service) Get(ctx context.Context, caller Caller, id uuid.UUID) (models.Call, error) {
-	return s.DB.Call(ctx, caller.TenantID, caller.UserID, id)
+	call, err := s.DB.Call(ctx, caller.TenantID, caller.UserID, id)
+	return s.shownOne(ctx, call, err)
 }
 
 // Live gives the user's calls that are up, oldest first.
 func (s *Service) Live(ctx context.Context, caller Caller) ([]models.Call, error) {
-	return s.DB.LiveCalls(ctx, caller.TenantID, caller.UserID)
+	calls, err := s.DB.LiveCalls(ctx, caller.TenantID, caller.UserID)
+	if err != nil {
+		return nil, err
+	}
+	return s.shown(ctx, calls), nil
 }
 
 // History gives a page of the user's calls, newest first, and whether there are
 // more.
 func (s *Service) History(ctx context.Context, caller Caller, page Page, search Search) (calls []models.Call, more bool, err error) {
-	calls, err = s.DB.History(ctx, caller.TenantID, caller.UserID, page, search)
-	if err == nil && len(calls) > page.Limit {
-		return calls[:page.Limit], true, nil
-	}
-	return calls, false, err
+	return s.shownPage(ctx, caller, page, search)
 }
 
 // Rename gives the person behind a call's number another name.
 func (s *Service) Rename(ctx context.Context, caller Caller, id uuid.UUID, name phone.Name) (models.Call, error) {
-	return s.DB.NameCall(ctx, caller.TenantID, caller.UserID, id, name)
+	call, err := s.DB.NameCall(ctx, caller.TenantID, caller.UserID, id, name)
+	return s.shownOne(ctx, call, err)
 }
 
 // Delete removes one call from the history, if the tenant lets its users do so.

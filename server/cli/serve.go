@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"clicktodial/server/api"
+	"clicktodial/server/call"
 	"clicktodial/server/console"
 	"clicktodial/server/fault"
 	"clicktodial/server/web"
@@ -27,6 +28,7 @@ const (
 	startLimit = 30 * time.Second // how long Postgres may take to appear
 	drainLimit = 10 * time.Second
 	clockSkew  = 250 * time.Millisecond
+	indexLook  = 10 * time.Second // at most, between two looks whether the index is whole
 )
 
 // Run serves until it is told to stop.
@@ -67,6 +69,7 @@ func (*serveCmd) Run(r *run) error {
 	start(s.auth.Run)
 	restored := make(chan error, 1)
 	work.Go(func() { restored <- s.ledger.Run(ctx) })
+	start((&call.IndexJob{DB: s.db, Index: s.calls.Index, Every: min(r.cfg.PurgeInterval, indexLook), Now: time.Now, Log: s.log}).Run)
 	metrics := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second}
 	work.Go(func() { _ = metrics.Serve(inside) })
 	served := make(chan error, 1)
@@ -184,9 +187,19 @@ func (s *services) ready(ctx context.Context) []api.Dependency {
 	if s.ledger.Kept() {
 		deps = append(deps, dep("ledger", false, s.ledger.Failing(), "cannot be written; erasures hold, and their lines wait"))
 	}
-	return append(deps,
-		dep("redis", false, s.redis.Ping(ctx), "cannot be reached; calls go through without it"),
+	return append(deps, s.redisReady(ctx),
 		dep("pbx", false, s.lines.Up(), "the line is down; new calls are refused"))
+}
+
+// redisReady tells of a Redis that forgets, too; calls go through with it.
+func (s *services) redisReady(ctx context.Context) api.Dependency {
+	d := api.Dependency{Name: "redis", OK: s.redis.Ping(ctx) == nil}
+	if !d.OK {
+		d.Detail = "cannot be reached; calls go through without it"
+	} else if policy, err := s.redis.Policy(ctx); err == nil && policy != "noeviction" {
+		d.Detail = "its maxmemory-policy is not noeviction: it may drop what is still due"
+	}
+	return d
 }
 
 func (s *services) schemaReady(ctx context.Context) api.Dependency {

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ type Event struct {
 	ConnectedAt      *time.Time        `json:"connectedAt,omitempty"`
 	EndedAt          *time.Time        `json:"endedAt,omitempty"`
 	ExpiresAt        time.Time         `json:"expiresAt"`
+	// Gone says that the row went with this step (a retention of 0 days): then, and
+	// only then, is a call told of that Postgres does not have.
+	Gone bool `json:"gone,omitempty"`
 }
 
 const (
@@ -112,9 +116,7 @@ func (f *Fanout) listen() {
 	}
 }
 
-func (f *Fanout) streamKey(user uuid.UUID) string {
-	return f.redis.prefix + "ev:{" + user.String() + "}"
-}
+func (r *Redis) streamKey(user uuid.UUID) string { return r.prefix + "ev:{" + user.String() + "}" }
 
 func (f *Fanout) pokeChannel(user uuid.UUID) string {
 	return f.redis.prefix + "poke:{" + user.String() + "}"
@@ -130,9 +132,12 @@ func (f *Fanout) Publish(ctx context.Context, user uuid.UUID, ev Event) error {
 	err = f.redis.do(ctx, func(ctx context.Context) error {
 		pipe := f.redis.client.Pipeline()
 		pipe.XAdd(ctx, &redis.XAddArgs{
-			Stream: f.streamKey(user), MaxLen: eventsAtMost, Approx: true, Values: []any{"e", body},
+			Stream: f.redis.streamKey(user), MaxLen: eventsAtMost, Approx: true, Values: []any{"e", body},
 		})
-		pipe.PExpire(ctx, f.streamKey(user), eventsKept)
+		// The key's TTL begins anew with each step: of a user who never rests, too,
+		// nothing older is kept.
+		pipe.XTrimMinID(ctx, f.redis.streamKey(user), strconv.FormatInt(time.Now().Add(-eventsKept).UnixMilli(), 10))
+		pipe.PExpire(ctx, f.redis.streamKey(user), eventsKept)
 		pipe.Publish(ctx, f.pokeChannel(user), user.String())
 		_, err := pipe.Exec(ctx)
 		return err
@@ -239,7 +244,7 @@ func (s *Subscription) Since(ctx context.Context, id string) ([]Event, error) {
 	}
 	var entries []redis.XMessage
 	err := s.fanout.redis.do(ctx, func(ctx context.Context) (err error) {
-		entries, err = s.fanout.redis.client.XRange(ctx, s.fanout.streamKey(s.user), from, "+").Result()
+		entries, err = s.fanout.redis.client.XRange(ctx, s.fanout.redis.streamKey(s.user), from, "+").Result()
 		return err
 	})
 	if err != nil {
@@ -260,7 +265,7 @@ func (s *Subscription) Since(ctx context.Context, id string) ([]Event, error) {
 // Last gives the id of the newest entry that is kept, "" when there is none, and
 // whether the entry `after` is still kept, so that nothing after it is missing.
 func (s *Subscription) Last(ctx context.Context, after string) (last string, known bool, err error) {
-	key := s.fanout.streamKey(s.user)
+	key := s.fanout.redis.streamKey(s.user)
 	err = s.fanout.redis.do(ctx, func(ctx context.Context) error {
 		newest, err := s.fanout.redis.client.XRevRangeN(ctx, key, "+", "-", 1).Result()
 		if err != nil {

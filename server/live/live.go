@@ -61,6 +61,13 @@ func Open(url, prefix string) (*Redis, error) {
 // runID is a line of INFO server: another one is another process.
 var runID = regexp.MustCompile(`(?m)^run_id:([0-9a-f]+)\r?$`)
 
+func runOf(info string) string {
+	if found := runID.FindStringSubmatch(info); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
 // meet looks, on each new connection, whether it leads to the Redis that we know.
 // One that does not tell is a stranger each time.
 func (r *Redis) meet(ctx context.Context, conn *redis.Conn) error {
@@ -69,10 +76,7 @@ func (r *Redis) meet(ctx context.Context, conn *redis.Conn) error {
 	if err != nil && !errors.As(err, &refused) {
 		return err
 	}
-	run := ""
-	if found := runID.FindStringSubmatch(info); found != nil {
-		run = found[1]
-	}
+	run := runOf(info)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if run == "" || run != r.run {

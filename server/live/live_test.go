@@ -305,7 +305,7 @@ func TestStreamIsTrimmed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n, err := r.client.XLen(ctx, f.streamKey(user)).Result()
+	n, err := r.client.XLen(ctx, f.redis.streamKey(user)).Result()
 	if err != nil || n < eventsAtMost || n > eventsAtMost+200 {
 		t.Errorf("%d entries, %v", n, err)
 	}

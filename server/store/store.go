@@ -11,6 +11,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,8 @@ type DB struct {
 	gorm *gorm.DB
 	dry  *gorm.DB // renders statements for a trip and sends none
 	sql  *sql.DB
+
+	ahead atomic.Int64 // clock.go: ns
 }
 
 // Time limits of one statement and of one wait for a lock. A click waits for a
