@@ -52,7 +52,11 @@ type commands struct {
 	Number struct {
 		Check numberCheckCmd `cmd:"" help:"Say what a number is and whether it may be dialled."`
 	} `cmd:"" help:"Telephone numbers."`
-	Purge   purgeCmd   `cmd:"" help:"Delete the records whose time has come."`
+	Purge   purgeCmd `cmd:"" help:"Delete the records whose time has come."`
+	Privacy struct {
+		Register privacyRegisterCmd `cmd:"" help:"Print the register of processing activities (GDPR art. 30)."`
+		Annex    privacyAnnexCmd    `cmd:"" help:"Print the annex to a processor agreement (GDPR art. 28)."`
+	} `cmd:"" help:"What is kept about people, and why."`
 	OpenAPI openAPICmd `cmd:"" name:"openapi" help:"Print the API's OpenAPI document."`
 	Config  struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration, secrets masked."`
