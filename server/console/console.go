@@ -12,14 +12,16 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
+	"clicktodial/server/register"
 	"clicktodial/server/web"
 )
 
 // Console is what the pages need.
 type Console struct {
-	Auth *auth.Service
-	Now  func() time.Time
-	Log  *slog.Logger
+	Auth   *auth.Service
+	Notice register.Settings // what the privacy notice says of this installation
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 // pagePolicy: no script, no frame, nothing from elsewhere. data: is for QR codes.
@@ -43,11 +45,12 @@ var (
 
 // Register adds the pages. Where "/" leads somewhere already, that stays.
 func (k *Console) Register(app *fiber.App) {
-	for _, prefix := range []string{"/console", "/oauth/authorize", "/oauth/done"} {
+	for _, prefix := range []string{"/console", "/privacy", "/oauth/authorize", "/oauth/done"} {
 		app.Use(prefix, setPolicy, web.Pages(k.Log, k.problem), web.SameOrigin)
 	}
 	app.Get("/", func(c *fiber.Ctx) error { return c.Redirect("/console", fiber.StatusSeeOther) })
 	app.Get("/console/static/console.css", sendStylesheet)
+	app.Get("/privacy", k.open(anyone, (*visit).privacyPage))
 	k.registerSigningIn(app)
 	k.registerMine(app)
 	k.registerAdmin(app)

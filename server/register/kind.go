@@ -89,7 +89,7 @@ var kinds = []Kind{
 		"sign-in", "a browser that may act for a user: its name, six letters to read out, since when, the day of its last use, who ended it and why", "account", "signing-in", staff,
 		"the person, the admins of their company, the provider's support",
 		func(s Settings) string {
-			return fmt.Sprintf("%s after its end, which comes %s after the sign-in at the latest", Span("en", signInKept), Span("en", auth.SignInLife))
+			return fmt.Sprintf("%s after its end, which comes %s after the sign-in at the latest", Span("en", SignInKept), Span("en", auth.SignInLife))
 		},
 	},
 	{

@@ -30,7 +30,7 @@ type Settings struct {
 // Times that row-level security holds (migrations/0006_retention.sql); a test in
 // package store compares them.
 const (
-	signInKept   = 90 * 24 * time.Hour // after its end
+	SignInKept   = 90 * 24 * time.Hour // after its end
 	afterLeaving = 90 * 24 * time.Hour // the row of a user who left, without the person
 	codeKept     = 24 * time.Hour      // an authorization code, after it has expired
 	idleKept     = time.Hour           // a session at the console that is not used
