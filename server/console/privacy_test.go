@@ -23,7 +23,7 @@ func notice(t *testing.T, s register.Settings, path, accept string) (*http.Respo
 	(&console.Console{Notice: s, Now: time.Now, Log: slog.New(slog.DiscardHandler)}).Register(app)
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Header.Set("Accept-Language", accept)
-	r.AddCookie(&http.Cookie{Name: "__Host-ctd", Value: "somebody's"})
+	r.AddCookie(&http.Cookie{Name: "__Host-ctd", Value: strings.Repeat("a", 43)})
 	res, err := app.Test(r, 20_000)
 	check(t, err)
 	defer res.Body.Close() //nolint:errcheck // read to its end
