@@ -63,7 +63,7 @@ var kinds = []Kind{
 	{
 		"search", "what an admin has searched the history for, sealed, so that an address holds none of it", "phone-number", "history", both, "the admin who searched",
 		func(Settings) string {
-			return "until the search's own end (expires_at), then deleted at the next purge"
+			return "an hour, then deleted at the next purge"
 		},
 	},
 	{
