@@ -10,71 +10,71 @@ import (
 
 // Call is one click; the rows of a user are their dial history.
 type Call struct {
-	ID           uuid.UUID // version 7: ordered by time
-	TenantID     uuid.UUID
-	UserID       uuid.UUID
-	DeviceID     *uuid.UUID
-	DeviceLabel  string // as it was at the click
-	GrantID      *uuid.UUID
-	SignInLabel  string
-	Number       phone.Number // zero only in a private call that has ended
-	Name         phone.Name
-	NumberMasked *string
-	LastFour     *string
-	Private      bool
-	DeleteAtEnd  bool // retention of 0 days: the row goes when the call ends
-	Status       Status
-	Rank         int // Status.Rank; an UPDATE only ever raises it
-	Reason       *Reason
-	Diagnosis    *Diagnosis
-	Dispatch     Dispatch
-	HangUpWhy    *HangUpWhy
-	ReplicaID    uuid.UUID  // who follows it
-	PBXID        *uuid.UUID `gorm:"column:pbx_id"`
-	ChannelID    string     // the PBX channel id, made by us
+	ID           uuid.UUID    `privacy:"call"` // version 7: ordered by time
+	TenantID     uuid.UUID    `privacy:"-"`
+	UserID       uuid.UUID    `privacy:"call"`
+	DeviceID     *uuid.UUID   `privacy:"call"`
+	DeviceLabel  string       `privacy:"call"` // as it was at the click
+	GrantID      *uuid.UUID   `privacy:"call"`
+	SignInLabel  string       `privacy:"call"`
+	Number       phone.Number `privacy:"number"` // zero only in a private call that has ended
+	Name         phone.Name   `privacy:"called-name"`
+	NumberMasked *string      `privacy:"number"`
+	LastFour     *string      `privacy:"number"`
+	Private      bool         `privacy:"call"`
+	DeleteAtEnd  bool         `privacy:"call"` // retention of 0 days: the row goes when the call ends
+	Status       Status       `privacy:"call"`
+	Rank         int          `privacy:"signalling"` // Status.Rank; an UPDATE only ever raises it
+	Reason       *Reason      `privacy:"call"`
+	Diagnosis    *Diagnosis   `privacy:"call"`
+	Dispatch     Dispatch     `privacy:"signalling"`
+	HangUpWhy    *HangUpWhy   `privacy:"call"`
+	ReplicaID    uuid.UUID    `privacy:"signalling"` // who follows it
+	PBXID        *uuid.UUID   `gorm:"column:pbx_id" privacy:"signalling"`
+	ChannelID    string       `privacy:"signalling"` // the PBX channel id, made by us
 
-	Restricted       bool    // GDPR art. 18: kept, and shown to nobody
-	RecordingEnabled bool    // the PBX was asked to record
-	Outcome          *string `gorm:"->"` // Postgres makes it: the reason, or "failed", of a call that has ended
+	Restricted       bool    `privacy:"call"`           // GDPR art. 18: kept, and shown to nobody
+	RecordingEnabled bool    `privacy:"call"`           // the PBX was asked to record
+	Outcome          *string `gorm:"->" privacy:"call"` // Postgres makes it: the reason, or "failed", of a call that has ended
 
-	CreatedAt        time.Time
-	CallerAnsweredAt *time.Time
-	ConnectedAt      *time.Time
-	EndedAt          *time.Time
-	ExpiresAt        time.Time // whole milliseconds; from then on it exists for nobody
+	CreatedAt        time.Time  `privacy:"call"`
+	CallerAnsweredAt *time.Time `privacy:"call"`
+	ConnectedAt      *time.Time `privacy:"call"`
+	EndedAt          *time.Time `privacy:"call"`
+	ExpiresAt        time.Time  `privacy:"call"` // whole milliseconds; from then on it exists for nobody
 }
 
 // CallWord is a word of a call's name, lower-case, by which it is found.
 type CallWord struct {
-	TenantID  uuid.UUID
-	CallID    uuid.UUID
-	Word      string
-	CreatedAt time.Time // the call's
-	ExpiresAt time.Time // the call's
+	TenantID  uuid.UUID `privacy:"-"`
+	CallID    uuid.UUID `privacy:"called-name"`
+	Word      string    `privacy:"called-name"`
+	CreatedAt time.Time `privacy:"called-name"` // the call's
+	ExpiresAt time.Time `privacy:"called-name"` // the call's
 }
 
 // FollowedCall is what package call may know of a call while following it: no
 // number, no name. Its columns are those granted to ctd_follow.
 type FollowedCall struct {
-	ID               uuid.UUID
-	TenantID         uuid.UUID
-	UserID           uuid.UUID
-	Private          bool
-	DeleteAtEnd      bool
-	Status           Status
-	Rank             int
-	Reason           *Reason
-	Diagnosis        *Diagnosis
-	Dispatch         Dispatch
-	HangUpWhy        *HangUpWhy
-	ReplicaID        uuid.UUID
-	PBXID            *uuid.UUID `gorm:"column:pbx_id"`
-	ChannelID        string
-	CreatedAt        time.Time
-	CallerAnsweredAt *time.Time
-	ConnectedAt      *time.Time
-	EndedAt          *time.Time
-	ExpiresAt        time.Time
+	ID               uuid.UUID  `privacy:"call"`
+	TenantID         uuid.UUID  `privacy:"-"`
+	UserID           uuid.UUID  `privacy:"call"`
+	Private          bool       `privacy:"call"`
+	DeleteAtEnd      bool       `privacy:"call"`
+	Status           Status     `privacy:"call"`
+	Rank             int        `privacy:"signalling"`
+	Reason           *Reason    `privacy:"call"`
+	Diagnosis        *Diagnosis `privacy:"call"`
+	Dispatch         Dispatch   `privacy:"signalling"`
+	HangUpWhy        *HangUpWhy `privacy:"call"`
+	ReplicaID        uuid.UUID  `privacy:"signalling"`
+	PBXID            *uuid.UUID `gorm:"column:pbx_id" privacy:"signalling"`
+	ChannelID        string     `privacy:"signalling"`
+	CreatedAt        time.Time  `privacy:"call"`
+	CallerAnsweredAt *time.Time `privacy:"call"`
+	ConnectedAt      *time.Time `privacy:"call"`
+	EndedAt          *time.Time `privacy:"call"`
+	ExpiresAt        time.Time  `privacy:"call"`
 }
 
 // TableName names the table.
@@ -104,35 +104,35 @@ const (
 
 // CallEvent is a step in a call's timeline.
 type CallEvent struct {
-	TenantID uuid.UUID
-	CallID   uuid.UUID
-	Rank     int
-	Status   Status
-	Cause    int // Q.850; 0 says nothing
-	At       time.Time
+	TenantID uuid.UUID `privacy:"-"`
+	CallID   uuid.UUID `privacy:"signalling"`
+	Rank     int       `privacy:"signalling"`
+	Status   Status    `privacy:"signalling"`
+	Cause    int       `privacy:"signalling"` // Q.850; 0 says nothing
+	At       time.Time `privacy:"signalling"`
 }
 
 // Refusal is a click that was refused: without the number. After
 // LOG_ANONYMISE_AFTER user, sign-in and support code are NULL: no query of a
 // person finds it any more.
 type Refusal struct {
-	ID          uuid.UUID
-	TenantID    uuid.UUID
-	UserID      uuid.UUID
-	GrantID     *uuid.UUID
-	Code        string
-	SupportCode string
-	At          time.Time
+	ID          uuid.UUID  `privacy:"refusal"`
+	TenantID    uuid.UUID  `privacy:"-"`
+	UserID      uuid.UUID  `privacy:"refusal"`
+	GrantID     *uuid.UUID `privacy:"refusal"`
+	Code        string     `privacy:"refusal"`
+	SupportCode string     `privacy:"refusal"`
+	At          time.Time  `privacy:"refusal"`
 }
 
 // Idempotency ties a client's key to the one call it made.
 type Idempotency struct {
-	TenantID    uuid.UUID
-	UserID      uuid.UUID
-	Key         string
-	Fingerprint []byte // HMAC of the request under a daily key; nil once erased
-	CallID      *uuid.UUID
-	ExpiresAt   time.Time
+	TenantID    uuid.UUID  `privacy:"-"`
+	UserID      uuid.UUID  `privacy:"repeat"`
+	Key         string     `privacy:"repeat"`
+	Fingerprint []byte     `privacy:"repeat"` // HMAC of the request under a daily key; nil once erased
+	CallID      *uuid.UUID `privacy:"repeat"`
+	ExpiresAt   time.Time  `privacy:"repeat"`
 }
 
 // TableName names the table.
@@ -140,36 +140,36 @@ func (Idempotency) TableName() string { return "idempotency" }
 
 // DailyKey is a key that is destroyed after 48 hours.
 type DailyKey struct {
-	Day time.Time
-	Key []byte
+	Day time.Time `privacy:"-"`
+	Key []byte    `privacy:"-"`
 }
 
 // Replica is a running server, for adoption after a crash.
 type Replica struct {
-	ID        uuid.UUID
-	StartedAt time.Time
-	BeatAt    time.Time
+	ID        uuid.UUID `privacy:"-"`
+	StartedAt time.Time `privacy:"-"`
+	BeatAt    time.Time `privacy:"-"`
 }
 
 // MaskedCall is what support may know of a living call: never its number or name.
 // Its columns are those granted to ctd_support.
 type MaskedCall struct {
-	ID               uuid.UUID
-	TenantID         uuid.UUID
-	UserID           uuid.UUID
-	DeviceLabel      string
-	SignInLabel      string
-	NumberMasked     *string // nil: a private call that has ended
-	Private          bool
-	Status           Status
-	Rank             int
-	Reason           *Reason
-	Diagnosis        *Diagnosis
-	CreatedAt        time.Time
-	CallerAnsweredAt *time.Time
-	ConnectedAt      *time.Time
-	EndedAt          *time.Time
-	ExpiresAt        time.Time
+	ID               uuid.UUID  `privacy:"call"`
+	TenantID         uuid.UUID  `privacy:"-"`
+	UserID           uuid.UUID  `privacy:"call"`
+	DeviceLabel      string     `privacy:"call"`
+	SignInLabel      string     `privacy:"call"`
+	NumberMasked     *string    `privacy:"number"` // nil: a private call that has ended
+	Private          bool       `privacy:"call"`
+	Status           Status     `privacy:"call"`
+	Rank             int        `privacy:"signalling"`
+	Reason           *Reason    `privacy:"call"`
+	Diagnosis        *Diagnosis `privacy:"call"`
+	CreatedAt        time.Time  `privacy:"call"`
+	CallerAnsweredAt *time.Time `privacy:"call"`
+	ConnectedAt      *time.Time `privacy:"call"`
+	EndedAt          *time.Time `privacy:"call"`
+	ExpiresAt        time.Time  `privacy:"call"`
 }
 
 // TableName names the table.

@@ -8,27 +8,27 @@ import (
 
 // Restamp is the shortening of a tenant's records, under way or done.
 type Restamp struct {
-	TenantID   uuid.UUID `gorm:"primaryKey"`
-	KeptMS     int64     `gorm:"column:kept_ms"` // what it is shortened to; 0: until a call's end
-	StartedAt  time.Time
-	Total      int64 // records there were at its start
-	Done       int64 // of which were looked at
-	Changed    int64 // of which now end earlier
-	AfterAt    *time.Time
-	AfterID    *uuid.UUID
-	FinishedAt *time.Time
+	TenantID   uuid.UUID  `gorm:"primaryKey" privacy:"-"`
+	KeptMS     int64      `gorm:"column:kept_ms" privacy:"-"` // what it is shortened to; 0: until a call's end
+	StartedAt  time.Time  `privacy:"-"`
+	Total      int64      `privacy:"-"` // records there were at its start
+	Done       int64      `privacy:"-"` // of which were looked at
+	Changed    int64      `privacy:"-"` // of which now end earlier
+	AfterAt    *time.Time `privacy:"-"`
+	AfterID    *uuid.UUID `privacy:"-"`
+	FinishedAt *time.Time `privacy:"-"`
 }
 
 // Lease lets one replica at a time do a job. Postgres's clock decides.
 type Lease struct {
-	Name      string `gorm:"primaryKey"`
-	Holder    *uuid.UUID
-	Term      int64
-	Until     time.Time
-	NextAt    time.Time
-	StartedAt *time.Time // of the run under way
-	Calls     int64      // what it has deleted so far
-	Others    int64
+	Name      string     `gorm:"primaryKey" privacy:"-"`
+	Holder    *uuid.UUID `privacy:"-"`
+	Term      int64      `privacy:"-"`
+	Until     time.Time  `privacy:"-"`
+	NextAt    time.Time  `privacy:"-"`
+	StartedAt *time.Time `privacy:"-"` // of the run under way
+	Calls     int64      `privacy:"-"` // what it has deleted so far
+	Others    int64      `privacy:"-"`
 }
 
 // EvidenceKind is what left evidence.
@@ -45,17 +45,17 @@ const (
 // Evidence is what the deletion of records leaves: no person, and the hash of
 // the entry before.
 type Evidence struct {
-	N           int64 `gorm:"primaryKey;autoIncrement:false"`
-	Kind        EvidenceKind
-	TenantID    *uuid.UUID // of an ended contract
-	StartedAt   time.Time
-	At          time.Time
-	Calls       int64
-	Others      int64
-	Interrupted bool       // the run was left behind by one that died
-	Oldest      *time.Time // when the oldest record left was made
-	Previous    []byte
-	Hash        []byte // SHA-256
+	N           int64        `gorm:"primaryKey;autoIncrement:false" privacy:"-"`
+	Kind        EvidenceKind `privacy:"-"`
+	TenantID    *uuid.UUID   `privacy:"-"` // of an ended contract
+	StartedAt   time.Time    `privacy:"-"`
+	At          time.Time    `privacy:"-"`
+	Calls       int64        `privacy:"-"`
+	Others      int64        `privacy:"-"`
+	Interrupted bool         `privacy:"-"` // the run was left behind by one that died
+	Oldest      *time.Time   `privacy:"-"` // when the oldest record left was made
+	Previous    []byte       `privacy:"-"`
+	Hash        []byte       `privacy:"-"` // SHA-256
 }
 
 // TableName names the table.

@@ -8,29 +8,29 @@ import (
 
 // Tenant is a customer company.
 type Tenant struct {
-	ID              uuid.UUID
-	Name            string
-	Region          string // ISO 3166 alpha-2: how its people write numbers
-	Status          TenantStatus
-	RetentionDays   int // 0 to 365; HISTORY_MAX_AGE is the ceiling over it
-	RingSeconds     int // how long the own phone rings, 5 to 120
-	UsersMayDelete  bool
-	EndpointGlobs   Texts      // which endpoints its devices may be; * and ?
-	CallerIDs       Texts      `gorm:"column:caller_ids"` // E.164; empty: any
-	PBXID           *uuid.UUID `gorm:"column:pbx_id"`     // nil: PBX_URL
-	DialplanContext string     // "": the connection's own
-	CreatedAt       time.Time
-	EndedAt         *time.Time
+	ID              uuid.UUID    `privacy:"-"`
+	Name            string       `privacy:"company"`
+	Region          string       `privacy:"-"` // ISO 3166 alpha-2: how its people write numbers
+	Status          TenantStatus `privacy:"-"`
+	RetentionDays   int          `privacy:"-"` // 0 to 365; HISTORY_MAX_AGE is the ceiling over it
+	RingSeconds     int          `privacy:"-"` // how long the own phone rings, 5 to 120
+	UsersMayDelete  bool         `privacy:"-"`
+	EndpointGlobs   Texts        `privacy:"-"`                              // which endpoints its devices may be; * and ?
+	CallerIDs       Texts        `gorm:"column:caller_ids" privacy:"phone"` // E.164; empty: any
+	PBXID           *uuid.UUID   `gorm:"column:pbx_id" privacy:"-"`         // nil: PBX_URL
+	DialplanContext string       `privacy:"-"`                              // "": the connection's own
+	CreatedAt       time.Time    `privacy:"-"`
+	EndedAt         *time.Time   `privacy:"-"`
 
-	RequireSecondFactor bool
+	RequireSecondFactor bool `privacy:"-"`
 
-	KeptMS          int64         `gorm:"column:kept_ms;default:31536000000"` // no record of it is kept longer: what shortening has reached
-	LeaverRecords   LeaverRecords `gorm:"default:erase"`
-	RecordingReason *string       // nil: no call may be recorded
-	RecordingText   *string       // in the tenant's own words
-	WipeAt          *time.Time    // of an ended contract: when all its data goes
-	WipedCalls      int64         // of which have gone already
-	WipedOthers     int64
+	KeptMS          int64         `gorm:"column:kept_ms;default:31536000000" privacy:"-"` // no record of it is kept longer: what shortening has reached
+	LeaverRecords   LeaverRecords `gorm:"default:erase" privacy:"-"`
+	RecordingReason *string       `privacy:"company"` // nil: no call may be recorded
+	RecordingText   *string       `privacy:"company"` // in the tenant's own words
+	WipeAt          *time.Time    `privacy:"-"`       // of an ended contract: when all its data goes
+	WipedCalls      int64         `privacy:"-"`       // of which have gone already
+	WipedOthers     int64         `privacy:"-"`
 }
 
 // LeaverRecords is what becomes of the calls of a user who leaves.
@@ -57,9 +57,9 @@ const (
 
 // PBXConnection is a line to a PBX; the operator's, never a tenant's.
 type PBXConnection struct {
-	ID        uuid.UUID
-	SealedURL []byte `gorm:"column:sealed_url"` // under SECRET_KEY
-	CreatedAt time.Time
+	ID        uuid.UUID `privacy:"-"`
+	SealedURL []byte    `gorm:"column:sealed_url" privacy:"-"` // under SECRET_KEY
+	CreatedAt time.Time `privacy:"-"`
 }
 
 // TableName names the table.

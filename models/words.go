@@ -1,5 +1,7 @@
 // Package models holds the rows, one file a table, and the words for status,
 // reason and role. A row is never encoded for a client: wire types live in api.
+// The tag `privacy` of a field says what it tells of a person, a kind of package
+// register, or "-" for nothing.
 package models
 
 // Status is where a call stands, in the words of the CAMARA ClickToDial API.

@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"server/pbx/*", "server/store", "server/live"},
 	{"server/audit", "server/testdb", "server/pbx/pbxtest"},
 	{"server/auth", "server/call", "server/retention", "server/policy"},
-	{"server/web", "server/mail"},
+	{"server/web", "server/mail", "server/register"},
 	{"server/api", "server/console"},
 	{"server/cli"},
 	{"server", "scripts/*"}, // tools of ours beside it

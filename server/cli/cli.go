@@ -60,9 +60,11 @@ type commands struct {
 		Verify purgeVerifyCmd `cmd:"" help:"Recompute the chain of evidence that the purges have left."`
 	} `cmd:"" help:"Delete the records whose time has come."`
 	Privacy struct {
-		Export privacyExportCmd `cmd:"" help:"Print all that is held about a user or a number."`
-		Erase  privacyEraseCmd  `cmd:"" help:"Erase the records of a user or a number."`
-	} `cmd:"" help:"The rights of people."`
+		Register privacyRegisterCmd `cmd:"" help:"Print the register of processing activities (GDPR art. 30)."`
+		Annex    privacyAnnexCmd    `cmd:"" help:"Print the annex to a processor agreement (GDPR art. 28)."`
+		Export   privacyExportCmd   `cmd:"" help:"Print all that is held about a user or a number."`
+		Erase    privacyEraseCmd    `cmd:"" help:"Erase the records of a user or a number."`
+	} `cmd:"" help:"What is kept about people, and their rights."`
 	OpenAPI openAPICmd `cmd:"" name:"openapi" help:"Print the API's OpenAPI document."`
 	Config  struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration, secrets masked."`

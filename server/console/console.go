@@ -13,6 +13,7 @@ import (
 	"clicktodial/models"
 	"clicktodial/server/auth"
 	"clicktodial/server/call"
+	"clicktodial/server/register"
 	"clicktodial/server/web"
 )
 
@@ -20,6 +21,7 @@ import (
 type Console struct {
 	Auth    *auth.Service
 	Company *call.Company
+	Notice  register.Settings // what the privacy notice says of this installation
 	Now     func() time.Time
 	Log     *slog.Logger
 }
@@ -45,11 +47,12 @@ var (
 
 // Register adds the pages. Where "/" leads somewhere already, that stays.
 func (k *Console) Register(app *fiber.App) {
-	for _, prefix := range []string{"/console", "/oauth/authorize", "/oauth/done"} {
+	for _, prefix := range []string{"/console", "/privacy", "/oauth/authorize", "/oauth/done"} {
 		app.Use(prefix, setPolicy, web.Pages(k.Log, k.problem), web.SameOrigin)
 	}
 	app.Get("/", func(c *fiber.Ctx) error { return c.Redirect("/console", fiber.StatusSeeOther) })
 	app.Get("/console/static/console.css", sendStylesheet)
+	app.Get("/privacy", k.open(anyone, (*visit).privacyPage))
 	k.registerSigningIn(app)
 	k.registerMine(app)
 	k.registerAdmin(app)

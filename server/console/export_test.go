@@ -7,6 +7,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
+	"clicktodial/server/register"
 	"clicktodial/server/web"
 )
 
@@ -104,7 +105,7 @@ func samples(bare bool) map[string]any {
 		}, Refusals: []models.Refusal{{Code: "premium-number", SupportCode: "QWERTY", At: ago}}},
 		"authorize": consentData{Action: "/oauth/authorize?state=a%22b&x=y", DeviceName: Nasty, Here: "/oauth/authorize?state=a"},
 		"done":      doneData{Refused: true}, "error": errorData{Sentence: Nasty, RequestID: uuid.NewString(), SignIn: true},
-		"again": "/console/sign-ins?done=revoked",
+		"again": "/console/sign-ins?done=revoked", "privacy": privacyData{register.Settings{Contact: Nasty, Locations: Nasty, HistoryMaxAge: 5 * time.Second}},
 	}
 }
 
@@ -113,6 +114,6 @@ func bareSamples() map[string]any {
 		"sign-in": signInData{Next: home}, "factor": factorData{Next: home}, "factor-new": enrolData{Next: home, QR: "data:image/png;base64,AAAA"}, "factor-codes": codesData{Next: home},
 		"factor-state": nil, "sign-ins": mineData{}, "code": codeData{Back: home}, "password": nil, "link": linkData{}, "people": peopleData{},
 		"person": personData{}, "person-link": newLinkData{}, "company-revoke": nil, "support": supportData{}, "support-person": foundData{},
-		"authorize": consentData{Action: "/oauth/authorize"}, "done": doneData{}, "error": errorData{}, "again": home,
+		"authorize": consentData{Action: "/oauth/authorize"}, "done": doneData{}, "error": errorData{}, "again": home, "privacy": privacyData{},
 	}
 }

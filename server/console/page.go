@@ -167,7 +167,9 @@ func (p *page) Sentence(code string) string { return web.Sentence(code, p.Lang, 
 func (p *page) SignedIn() bool { return p.Session.Stage == models.StageFull }
 
 // Alone says whether the page is a window of its own, without the console around it.
-func (p *page) Alone() bool { return !p.SignedIn() || p.View == "authorize" || p.View == "error" }
+func (p *page) Alone() bool {
+	return !p.SignedIn() || p.View == "authorize" || p.View == "error" || p.View == "privacy"
+}
 
 // Title is the key of the page's title. It names what the page is for and never
 // whom it is about: titles are kept by the browser's history.

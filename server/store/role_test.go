@@ -18,6 +18,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/fault"
+	"clicktodial/server/register"
 	"clicktodial/server/store"
 )
 
@@ -32,14 +33,7 @@ func state(err error) string {
 
 // rows are all row types; each column of one is in the schema, and each column
 // of the schema is in one.
-var rows = []any{
-	models.Tenant{}, models.PBXConnection{}, models.User{}, models.Device{}, models.Grant{}, models.Token{},
-	models.PairingCode{}, models.Audit{}, models.Call{}, models.FollowedCall{}, models.CallEvent{}, models.Refusal{},
-	models.Idempotency{}, models.DailyKey{}, models.Replica{}, models.MaskedCall{}, models.PasswordLink{}, models.RecoveryCode{},
-	models.Session{}, models.AuthorizationCode{}, models.Revocation{}, models.OAuthClient{},
-	models.CallWord{}, models.Restamp{}, models.Lease{}, models.Evidence{}, models.DoNotDial{}, models.Restriction{},
-	models.PrivacyRequest{}, models.SavedSearch{}, models.LedgerCounter{}, models.LedgerLine{},
-}
+var rows = register.Rows()
 
 // unmodelled are columns that no row type reads.
 var unmodelled []string
