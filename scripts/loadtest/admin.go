@@ -27,7 +27,7 @@ type filter struct {
 // worst is the time of the slowest question.
 func (f *filter) worst() float64 { return slices.Max(f.took) }
 
-// adminPages measures the first page that a tenant's admin gets for each filter alone.
+// adminPages measures the first page that a tenant's admin gets for each filter.
 func (b *bench) adminPages(ctx context.Context, s *stock) error {
 	progress("the admin's history pages")
 	filters, err := s.filters(ctx)
@@ -101,7 +101,8 @@ func (b *bench) adminResult(row result, filters []*filter, bare []float64) {
 	b.notes = append(b.notes, strings.Join(lines, "\n"))
 }
 
-// filters gives each filter alone, those that find much and those that find little.
+// filters gives each filter alone, those that find much and those that find
+// little, and two together.
 func (s *stock) filters(ctx context.Context) ([]*filter, error) {
 	from := time.Now().UTC().Add(-60 * day)
 	always := func(fields map[string]any) func(int) map[string]any {
@@ -113,6 +114,7 @@ func (s *stock) filters(ctx context.Context) ([]*filter, error) {
 		{name: "outcome, common", ask: always(map[string]any{"outcome": "hangUp"})},
 		{name: "outcome, rare", ask: always(map[string]any{"outcome": "failed"})},
 		{name: "name, in half of all", ask: always(map[string]any{"name": commonWord})},
+		{name: "outcome and name", ask: always(map[string]any{"outcome": "calleeBusy", "name": commonWord})},
 		{name: "from and to", ask: always(map[string]any{"from": from, "to": from.Add(7 * day)})},
 		{name: "user", ask: func(n int) map[string]any {
 			return map[string]any{"limit": pageLimit, "userId": idOf(kindUser, s.owner(s.owners/2+n))}
