@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +15,7 @@ import (
 const (
 	adminAsks = 20 // of each filter
 	goalAdmin = 50.0
+	adminGoal = "worst under 50 ms"
 )
 
 // filter is a way to look for calls; the n-th question may be for another one.
@@ -42,16 +43,12 @@ func (b *bench) adminPages(ctx context.Context, s *stock) error {
 	if err := s.data.askMe(r.client, 0); err != nil {
 		return err
 	}
-	row := result{
-		what: fmt.Sprintf("admin's history page of %s calls, slowest filter", thousands(s.rows)),
-		goal: fmt.Sprintf("under %.0f ms", goalAdmin),
-	}
+	what := fmt.Sprintf("admin's history page of %s calls", thousands(s.rows))
 	var bare []float64
 	for n := range adminAsks { // in turn, so that a bad moment does not meet one alone
 		for _, f := range filters {
 			if err := r.search(f, n); err != nil {
-				row.missing = f.name + ": " + err.Error()
-				b.results = append(b.results, row)
+				b.results = append(b.results, result{what: what, goal: adminGoal, missing: f.name + ": " + err.Error()})
 				return nil
 			}
 		}
@@ -61,7 +58,7 @@ func (b *bench) adminPages(ctx context.Context, s *stock) error {
 		}
 		bare = append(bare, millis(time.Since(began)))
 	}
-	b.adminResult(row, filters, bare)
+	b.adminResults(what, filters, bare)
 	return nil
 }
 
@@ -87,22 +84,28 @@ func (r *pageReader) search(f *filter, n int) error {
 	return err
 }
 
-func (b *bench) adminResult(row result, filters []*filter, bare []float64) {
-	slowest := slices.MaxFunc(filters, func(a, b *filter) int { return int(1000 * (a.worst() - b.worst())) })
-	row.what += ": " + slowest.name
-	row.figure = fmt.Sprintf("p50 %.1f, worst %.1f ms", median(slowest.took), slowest.worst())
-	row.yardstick = fmt.Sprintf("bare SELECT without a filter: p50 %.1f, worst %.1f ms", median(bare), slices.Max(bare))
-	row.compared, row.met = fmt.Sprintf("%+.1f ms", slowest.worst()-slices.Max(bare)), slowest.worst() < goalAdmin
-	b.results = append(b.results, row)
-	lines := []string{fmt.Sprintf("Admin's history pages, %d questions of each filter, the first of them included; p50 and worst in ms:", adminAsks)}
-	for _, f := range filters {
-		lines = append(lines, fmt.Sprintf("  %-22s %6.1f %6.1f", f.name, median(f.took), f.worst()))
+func (b *bench) adminResults(what string, filters []*filter, bare []float64) {
+	last := len(filters) - 1
+	slowest := slices.MaxFunc(filters[:last], func(a, b *filter) int { return cmp.Compare(a.worst(), b.worst()) })
+	for _, row := range []struct {
+		what string
+		of   *filter
+	}{{what + ", slowest filter: " + slowest.name, slowest}, {"  two together: " + filters[last].name, filters[last]}} {
+		b.results = append(b.results, result{
+			what: row.what, figure: fmt.Sprintf("p50 %.1f, worst %.1f ms", median(row.of.took), row.of.worst()),
+			yardstick: fmt.Sprintf("bare SELECT without a filter: p50 %.1f, worst %.1f ms", median(bare), slices.Max(bare)),
+			compared:  fmt.Sprintf("%+.1f ms", row.of.worst()-slices.Max(bare)), goal: adminGoal, met: row.of.worst() < goalAdmin,
+		})
 	}
-	b.notes = append(b.notes, strings.Join(lines, "\n"))
+	note := fmt.Sprintf("Admin's history pages, %d questions of each filter, the first of them included; p50 and worst in ms:", adminAsks)
+	for _, f := range filters {
+		note += fmt.Sprintf("\n  %-22s %6.1f %6.1f", f.name, median(f.took), f.worst())
+	}
+	b.notes = append(b.notes, note)
 }
 
 // filters gives each filter alone, those that find much and those that find
-// little, and two together.
+// little; last, two together.
 func (s *stock) filters(ctx context.Context) ([]*filter, error) {
 	from := time.Now().UTC().Add(-60 * day)
 	always := func(fields map[string]any) func(int) map[string]any {
@@ -114,7 +117,6 @@ func (s *stock) filters(ctx context.Context) ([]*filter, error) {
 		{name: "outcome, common", ask: always(map[string]any{"outcome": "hangUp"})},
 		{name: "outcome, rare", ask: always(map[string]any{"outcome": "failed"})},
 		{name: "name, in half of all", ask: always(map[string]any{"name": commonWord})},
-		{name: "outcome and name", ask: always(map[string]any{"outcome": "calleeBusy", "name": commonWord})},
 		{name: "from and to", ask: always(map[string]any{"from": from, "to": from.Add(7 * day)})},
 		{name: "user", ask: func(n int) map[string]any {
 			return map[string]any{"limit": pageLimit, "userId": idOf(kindUser, s.owner(s.owners/2+n))}
@@ -137,7 +139,7 @@ func (s *stock) filters(ctx context.Context) ([]*filter, error) {
 		}
 		of(f.name, f.field, values)
 	}
-	return filters, nil
+	return append(filters, &filter{name: "outcome and name", ask: always(map[string]any{"outcome": "calleeBusy", "name": commonWord})}), nil
 }
 
 // lives: not due now, nor deleted by what follows.

@@ -15,6 +15,9 @@ func (b *bench) history(ctx context.Context) error {
 		return err
 	}
 	defer quiet.close()
+	if err := b.widenRedis(); err != nil {
+		return fmt.Errorf("Redis: %w", err)
+	}
 	progress("filling a database with %s calls", thousands(b.few))
 	few, err := b.stockOf(ctx, "few", fewPeople, b.few, 0, quiet.url())
 	if err != nil {
@@ -42,4 +45,15 @@ func (b *bench) history(ctx context.Context) error {
 		return fmt.Errorf("rebuilding the index: %w", err)
 	}
 	return nil
+}
+
+// widenRedis lets the private Redis hold the index of a large history.
+func (b *bench) widenRedis() error {
+	redis, err := dialRedis(b.Redis)
+	if err != nil {
+		return err
+	}
+	defer redis.close()
+	_, err = redis.ask([]string{"CONFIG", "SET", "maxmemory", "4gb"})
+	return err
 }

@@ -28,8 +28,7 @@ func (b *bench) rebuilding(ctx context.Context, s *stock, pbxURL string) error {
 	if err != nil {
 		return err
 	}
-	// All else in it was of servers that have stopped. It has to hold more than usual.
-	if _, err := redis.ask([]string{"CONFIG", "SET", "maxmemory", "4gb"}, []string{"FLUSHDB"}); err != nil {
+	if _, err := redis.ask([]string{"FLUSHDB"}); err != nil { // all in it was of servers that have stopped
 		return err
 	}
 	progress("rebuilding the index of %s calls", thousands(entries))
