@@ -54,6 +54,13 @@ func (c *client) get(path, token string) (reply, error) {
 	return c.exchange()
 }
 
+// post sends a JSON body to a path with a token.
+func (c *client) post(path, token string, body []byte) (reply, error) {
+	c.out = fmt.Appendf(c.out[:0], "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, token, len(body), body)
+	return c.exchange()
+}
+
 // revoke signs out (RFC 7009).
 func (c *client) revoke(token string) (reply, error) {
 	body := "token=" + token

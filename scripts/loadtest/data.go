@@ -17,6 +17,7 @@ const (
 	kindGrant
 	kindToken
 	kindReplica
+	kindCall
 )
 
 func idOf(kind, n int) uuid.UUID {
@@ -104,7 +105,7 @@ func (d *database) fill(ctx context.Context, table string, columns []string, row
 // fresh empties what calls leave behind and starts a checkpoint, so that every
 // run, the yardstick's too, begins alike.
 func (d *database) fresh(ctx context.Context) error {
-	for _, statement := range []string{"TRUNCATE calls, call_events, idempotency, refusals", "CHECKPOINT"} {
+	for _, statement := range []string{"TRUNCATE calls, call_words, call_events, idempotency, refusals", "CHECKPOINT"} {
 		if _, err := d.conn.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("emptying the tables: %w", err)
 		}

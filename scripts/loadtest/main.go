@@ -33,6 +33,8 @@ type setup struct {
 	NoLab    string `env:"BENCH_NOLAB"` // why there is none
 	Dir      string `env:"BENCH_DIR,required"`
 	Quick    bool   `env:"BENCH_QUICK"`
+	Only     string `env:"BENCH_ONLY"` // one of the measures; "" for all: for who works on it
+	Rows     int    `env:"BENCH_ROWS"` // of the large history; 0: the plan's
 }
 
 // plan is how long and how often.
@@ -46,13 +48,29 @@ type plan struct {
 	tenants int
 	people  int // each may have two calls up at once, so twice as many calls a run
 	sockets int // users of one run against Asterisk, each with a WebSocket
+
+	few, many int           // calls of a small and of a large history
+	callers   int           // users of the large one: each may have two calls up at once
+	alone     time.Duration // paced calls with nothing beside them
 }
 
 func (s setup) plan() plan {
-	if s.Quick {
-		return plan{rounds: 1, load: time.Second, warm: 300 * time.Millisecond, paced: 3 * time.Second, read: time.Second, revoked: 50, tenants: 50, people: 5_000, sockets: 50}
+	p := plan{
+		rounds: 7, load: 3 * time.Second, warm: time.Second, paced: 6 * time.Second, read: 2 * time.Second,
+		revoked: 1000, tenants: 100, people: 15_000, sockets: 50,
+		few: 10_000, many: 5_000_000, callers: 8_000, alone: 20 * time.Second,
 	}
-	return plan{rounds: 7, load: 3 * time.Second, warm: time.Second, paced: 6 * time.Second, read: 2 * time.Second, revoked: 1000, tenants: 100, people: 15_000, sockets: 50}
+	if s.Quick {
+		p = plan{
+			rounds: 1, load: time.Second, warm: 300 * time.Millisecond, paced: 3 * time.Second, read: time.Second,
+			revoked: 50, tenants: 50, people: 5_000, sockets: 50,
+			few: 10_000, many: 20_000, callers: 1_000, alone: 2 * time.Second,
+		}
+	}
+	if s.Rows > 0 {
+		p.many = s.Rows
+	}
+	return p
 }
 
 func main() {
@@ -78,8 +96,17 @@ func run(ctx context.Context) error {
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	for _, measure := range []func(context.Context) error{b.throughput, b.latency, b.reading, b.revoking, b.racing} {
-		if err := measure(ctx); err != nil {
+	for _, measure := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"throughput", b.throughput}, {"latency", b.latency}, {"reading", b.reading}, {"revoking", b.revoking}, {"racing", b.racing},
+		{"history", b.history},
+	} {
+		if b.Only != "" && b.Only != measure.name {
+			continue
+		}
+		if err := measure.do(ctx); err != nil {
 			return err
 		}
 	}

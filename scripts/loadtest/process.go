@@ -45,7 +45,15 @@ func (b *bench) migrate(ctx context.Context) error {
 }
 
 // installation is what its replicas share.
-type installation struct{ prefix, key string }
+type installation struct {
+	prefix, key string
+	settings    []string // what its servers are told besides
+}
+
+// environ is what each of its processes is told.
+func (of installation) environ() []string {
+	return append([]string{"SECRET_KEY=" + of.key, "REDIS_PREFIX=" + of.prefix}, of.settings...)
+}
 
 func newInstallation(name string) installation {
 	key := make([]byte, 32)
@@ -69,8 +77,8 @@ func (b *bench) serveReplica(ctx context.Context, of installation, name, pbxURL,
 		return nil, err
 	}
 	cmd := exec.Command(b.Server, "serve")
-	cmd.Env = b.environ("LISTEN="+addr, "METRICS_LISTEN="+inside, "PBX_URL="+pbxURL, "SECRET_KEY="+of.key, "REDIS_PREFIX="+of.prefix,
-		"REDIS_URL="+redis) // the last of two counts
+	cmd.Env = b.environ(append(of.environ(), "LISTEN="+addr, "METRICS_LISTEN="+inside, "PBX_URL="+pbxURL,
+		"REDIS_URL="+redis)...) // the last of two counts
 	return b.start(ctx, name, addr, cmd)
 }
 
