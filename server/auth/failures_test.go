@@ -32,7 +32,7 @@ func TestSignInRefused(t *testing.T) {
 	}
 	gone, former := b.newTenant(t, "Gone", "former@gone.test")
 	b.givePassword(t, former.ID)
-	if err := b.EndTenant(ctx, gone.ID); err != nil {
+	if _, err := b.EndTenant(ctx, gone.ID); err != nil {
 		t.Fatal(err)
 	}
 	var answers []string

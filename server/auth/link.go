@@ -90,7 +90,12 @@ func (s *Service) findLink(ctx context.Context, code string) (link models.Passwo
 	if !isSecret(code) {
 		return link, user, errLink
 	}
-	if link, err = s.DB.FindLink(ctx, hashToken(code), s.Now().UTC()); err == nil {
+	hash, now := hashToken(code), s.Now().UTC()
+	link, err = s.DB.FindLink(ctx, hash, now)
+	if errors.Is(err, store.ErrNotFound) {
+		link, err = s.DB.FindExportLink(ctx, hash, now)
+	}
+	if err == nil {
 		user, err = s.DB.Credential(ctx, link.UserID)
 	}
 	if errors.Is(err, store.ErrNotFound) {
@@ -106,6 +111,9 @@ func (s *Service) UseLink(ctx context.Context, code, password string, v Visitor)
 	link, user, err := s.findLink(ctx, code)
 	if err != nil {
 		return Opened{}, err
+	}
+	if link.Kind == models.Export { // no password is set by it
+		return Opened{}, errLink
 	}
 	if err := CheckPassword(password, guessable(user.Email, user.Name, user.TenantName)...); err != nil {
 		return Opened{}, err

@@ -376,7 +376,7 @@ func TestCodeOfTheGone(t *testing.T) {
 	for name, end := range map[string]func(*testing.T, *bundle){
 		"disabled": func(t *testing.T, b *bundle) { b.asOwner(t, "UPDATE users SET disabled_at = now()") },
 		"ended tenant": func(t *testing.T, b *bundle) {
-			if err := b.EndTenant(ctx, b.tenant.ID); err != nil {
+			if _, err := b.EndTenant(ctx, b.tenant.ID); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -178,8 +178,7 @@ func (s *Service) FindSession(ctx context.Context, cookie string) (Session, erro
 		return Session{}, err
 	}
 	now := s.Now()
-	idle := !now.Before(row.SeenAt.Add(SessionIdle))
-	if idle || !now.Before(row.ExpiresAt) || row.DisabledAt != nil || row.TenantStatus != models.TenantActive {
+	if !now.Before(row.ExpiresAt) || row.DisabledAt != nil || !mayGoOn(row, now) {
 		return Session{}, errUnauthorized
 	}
 	session := sessionOf(row)
@@ -192,6 +191,15 @@ func (s *Service) FindSession(ctx context.Context, cookie string) (Session, erro
 		}
 	}
 	return session, nil
+}
+
+// mayGoOn: a session ends with its company's contract or after it was idle; one of
+// a contract that has ended, to take the data along, lasts its whole time.
+func mayGoOn(row store.SessionRow, now time.Time) bool {
+	if row.Stage == models.StageExport {
+		return row.TenantStatus == models.TenantEnded
+	}
+	return row.TenantStatus == models.TenantActive && now.Before(row.SeenAt.Add(SessionIdle))
 }
 
 // CloseSession signs the session's person out.

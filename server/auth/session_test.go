@@ -122,7 +122,7 @@ func TestSessionsEnd(t *testing.T) {
 			by := b.newUser(t, &b.tenant, "boss@example.test", models.RoleAdmin)
 			return b.SetDisabled(ctx, actorOf(by), b.user.ID, true)
 		}},
-		{"the contract ended", func(b *bundle, _ *testing.T, _ Session) error { return b.EndTenant(ctx, b.tenant.ID) }},
+		{"the contract ended", func(b *bundle, _ *testing.T, _ Session) error { _, err := b.EndTenant(ctx, b.tenant.ID); return err }},
 		{"all sign-ins were revoked", func(b *bundle, t *testing.T, _ Session) error {
 			return second(b.Revoke(ctx, actorOf(b.newUser(t, nil, "help@provider.test", models.RoleSupport)), Which{User: b.user.ID}, ""))
 		}},

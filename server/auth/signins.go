@@ -160,16 +160,6 @@ func (s *Service) RevokeByOperator(ctx context.Context, which Which, subject aud
 	return gone.SignIns, nil
 }
 
-// EndTenant ends a contract: its people are signed out, everywhere, at once.
-func (s *Service) EndTenant(ctx context.Context, tenant uuid.UUID) error {
-	entry := audit.Entry(audit.Operator, "tenant-end", audit.Subject{Kind: "tenant", ID: tenant, Tenant: tenant}, "")
-	gone, err := s.DB.EndTenant(ctx, tenant, s.Now().UTC(), s.Grace, entry)
-	if err == nil {
-		s.spread(ctx, gone.Tokens)
-	}
-	return err
-}
-
 func cleanReason(reason string) (string, error) {
 	bad := !utf8.ValidString(reason) || utf8.RuneCountInString(reason) > LongestReason
 	for _, r := range reason {

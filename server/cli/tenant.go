@@ -187,7 +187,8 @@ func (c *tenantSetCmd) Run(r *run) error {
 }
 
 type tenantEndCmd struct {
-	ID string `arg:"" help:"The tenant."`
+	ID       string `arg:"" help:"The tenant."`
+	NewLinks bool   `name:"new-links" help:"Of a contract that has ended already: make its admins' export links anew."`
 }
 
 // Run ends the contract.
@@ -197,9 +198,29 @@ func (c *tenantEndCmd) Run(r *run) error {
 		return err
 	}
 	return r.withAuth(func(_ *store.DB, s *auth.Service) error {
-		if err := s.EndTenant(r.ctx, id); err != nil {
+		end := s.EndTenant
+		if c.NewLinks {
+			end = s.Farewell
+		}
+		f, err := end(r.ctx, id)
+		if err != nil {
 			return err
 		}
-		return r.print(map[string]any{"tenantId": id, "status": "ended"}, func(w io.Writer) { fmt.Fprintln(w, "ended") })
+		links := []map[string]any{}
+		for _, l := range f.Links {
+			links = append(links, map[string]any{"adminId": l.AdminID, "url": l.URL, "expiresAt": l.ExpiresAt})
+		}
+		out := map[string]any{"tenantId": id, "status": "ended", "exportUntil": f.ExportUntil, "wipeAt": f.WipeAt, "links": links}
+		return r.print(out, func(w io.Writer) { printFarewell(w, f) })
 	})
+}
+
+func printFarewell(w io.Writer, f auth.Farewell) {
+	fmt.Fprintf(w, "ended: nobody of it can sign in or call; all its data goes at %s\n", f.WipeAt.Local().Format(time.DateTime))
+	if len(f.Links) > 0 {
+		fmt.Fprintf(w, "\nEach admin can take the data along, with a link of their own that works once, until %s:\n", f.ExportUntil.Local().Format(time.DateTime))
+	}
+	for _, l := range f.Links {
+		fmt.Fprintf(w, "%s  %s\n", l.AdminID, l.URL)
+	}
 }

@@ -39,6 +39,7 @@ type access struct {
 
 var (
 	anyone    = access{}
+	leaving   = access{stages: []models.Stage{models.StageExport}}
 	finishing = access{stages: []models.Stage{models.StageFactor, models.StageEnrol, models.StageFull}}
 	inside    = access{stages: []models.Stage{models.StageFull}}
 	admin     = access{stages: inside.stages, role: models.RoleAdmin}
@@ -75,6 +76,8 @@ func (k *Console) registerSigningIn(app *fiber.App) {
 	app.Post("/console/factor/new", k.open(finishing, (*visit).enrol))
 	app.Get("/console/link", k.open(anyone, (*visit).linkPage))
 	app.Post("/console/link", k.open(anyone, (*visit).useLink))
+	app.Get("/console/farewell", k.open(leaving, (*visit).farewellPage))
+	app.Post("/console/farewell/export", k.open(leaving, (*visit).exportEverything))
 	app.Get("/oauth/authorize", k.open(anyone, (*visit).consentPage))
 	app.Post("/oauth/authorize", k.open(anyone, (*visit).consent))
 	app.Get("/oauth/done", k.open(anyone, (*visit).donePage))

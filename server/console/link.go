@@ -41,11 +41,7 @@ func safeCode(code string) string {
 }
 
 func (v *visit) useLink() error {
-	password, err := fresh(v.form)
-	if err != nil {
-		return v.again("link", err, (*visit).linkPage)
-	}
-	opened, err := v.Auth.UseLink(v.c.UserContext(), linkCookie.Get(v.c), password, v.visitor())
+	opened, err := v.linkOpened()
 	if err != nil {
 		return v.again("link", err, (*visit).linkPage)
 	}
@@ -54,4 +50,18 @@ func (v *visit) useLink() error {
 	}
 	linkCookie.Clear(v.c)
 	return v.begin(opened, home)
+}
+
+// linkOpened uses the link: for a new password, or for the export of a company
+// whose contract has ended.
+func (v *visit) linkOpened() (auth.Opened, error) {
+	code := linkCookie.Get(v.c)
+	if _, export := v.form["open"]; export {
+		return v.Auth.UseExportLink(v.c.UserContext(), code, v.visitor())
+	}
+	password, err := fresh(v.form)
+	if err != nil {
+		return auth.Opened{}, err
+	}
+	return v.Auth.UseLink(v.c.UserContext(), code, password, v.visitor())
 }

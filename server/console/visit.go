@@ -133,6 +133,8 @@ func (v *visit) afterwards(s auth.Session, next string) error {
 		return v.redirect(withNext("/console/factor/new", next), "")
 	case models.StageFull:
 		return v.redirect(next, "")
+	case models.StageExport:
+		return v.redirect(farewell, "")
 	}
 	return errUnauthorized
 }

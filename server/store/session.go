@@ -143,7 +143,7 @@ func (d *DB) ChangePassword(ctx context.Context, session models.Session, hash st
 // FindLink gives a link that can be used at that moment, or ErrNotFound.
 func (d *DB) FindLink(ctx context.Context, hash []byte, now time.Time) (link models.PasswordLink, err error) {
 	err = d.as(ctx, roleAuth, uuid.Nil, func(tx *gorm.DB) error {
-		if err := tx.Where("hash = ? AND used_at IS NULL AND expires_at > ?", hash, now).Take(&link).Error; err != nil {
+		if err := tx.Where("hash = ? AND kind <> ? AND used_at IS NULL AND expires_at > ?", hash, models.Export, now).Take(&link).Error; err != nil {
 			return err
 		}
 		return mustLive(tx, link.UserID)
