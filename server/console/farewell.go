@@ -4,3 +4,5 @@ package console
 const farewell = "/console/farewell"
 
 func (v *visit) farewellPage() error { return v.render("farewell", nil) }
+
+func (v *visit) exportEverything() error { return errNotFound }
