@@ -272,7 +272,7 @@ func TestCompanyHistoryLooksFar(t *testing.T) {
 		}
 	})
 	seen, pages := map[uuid.UUID]bool{}, 0
-	for page := (store.Page{Limit: 100}); ; pages++ {
+	for page := (store.Page{Limit: 100}); pages <= want; pages++ {
 		l, err := c.db.CompanyHistory(context.Background(), c.tenant.ID, page, search, models.Audit{})
 		if err != nil {
 			t.Fatal(err)
