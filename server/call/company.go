@@ -93,11 +93,14 @@ type Asked struct {
 	From, To time.Time // To is not included
 }
 
+// Live is the outcome of a call that has not ended.
+const Live = store.OutcomeLive
+
 // Outcomes are what a call can be filtered by.
 var Outcomes = []string{
 	string(models.HangUp), string(models.CalleeBusy), string(models.CalleeNoAnswer), string(models.CalleeFailure),
 	string(models.CallerAbandon), string(models.CallerBusy), string(models.CallerNoAnswer), string(models.CallerFailure),
-	string(models.Failed), store.OutcomeLive,
+	string(models.Failed), Live,
 }
 
 // Read makes a search of what was asked. Errors: number-invalid, name-invalid,

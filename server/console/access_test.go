@@ -33,6 +33,8 @@ func routes(b *bundle) []route {
 		{"POST", person + "/sign-ins/revoke", "admin"}, {"POST", person + "/link", "admin"}, {"POST", person + "/pair", "admin"},
 		{"POST", person + "/disable", "admin"}, {"POST", person + "/enable", "admin"}, {"POST", person + "/factor/reset", "admin"},
 		{"POST", "/console/company/factor", "admin"}, {"POST", "/console/company/revoke", "admin"},
+		{"GET", "/console/history", "admin"}, {"POST", "/console/history", "admin"}, {"POST", "/console/history/export", "admin"},
+		{"GET", "/console/history/" + none, "admin"}, {"GET", "/console/history/calls/" + none, "admin"},
 		{"GET", "/console/support", "support"}, {"POST", "/console/support", "support"}, {"GET", found, "support"},
 		{"POST", found + "/sign-ins/" + none + "/revoke", "support"}, {"POST", found + "/sign-ins/revoke", "support"},
 	}

@@ -22,7 +22,9 @@ import (
 	"clicktodial/models"
 	"clicktodial/server/audit"
 	"clicktodial/server/auth"
+	"clicktodial/server/call"
 	"clicktodial/server/console"
+	"clicktodial/server/live"
 	"clicktodial/server/secret"
 	"clicktodial/server/store"
 	"clicktodial/server/testdb"
@@ -65,7 +67,8 @@ func setup(t *testing.T) *bundle {
 	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.auth = &auth.Service{DB: db, Redis: testdb.Redis(t), Keys: keys, PublicURL: publicURL, Now: b.now, Log: log}
 	b.app = web.New(web.Options{PublicURL: publicURL, Log: log, Now: time.Now})
-	(&console.Console{Auth: b.auth, Now: b.now, Log: log}).Register(b.app)
+	company := &call.Company{DB: db, Index: live.NewTTLIndex(b.auth.Redis), Keys: keys, Now: b.now}
+	(&console.Console{Auth: b.auth, Company: company, Now: b.now, Log: log}).Register(b.app)
 	b.acme, b.anna = b.tenant(t, "Acme", "anna@example.test", "Anna Smit")
 	b.bolt, b.olga = b.tenant(t, "Bolt", "olga@example.test", "Olga Bos")
 	b.piet = b.user(t, &b.acme.ID, "piet@example.test", models.RoleUser)

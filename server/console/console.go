@@ -1,5 +1,5 @@
 // Package console is the pages for people: signing in, one's own sign-ins, the
-// people of a company for its admin, finding and revoking for support, and the
+// people and the history of a company for its admin, finding and revoking for support, and the
 // pages of the authorization server. They are made on the server and need no
 // script. A handler asks package auth, which checks roles and tenants by itself.
 package console
@@ -96,6 +96,11 @@ func (k *Console) registerMine(app *fiber.App) {
 }
 
 func (k *Console) registerAdmin(app *fiber.App) {
+	app.Get(historyPath, k.open(admin, (*visit).historyPage))
+	app.Post(historyPath, k.open(admin, (*visit).search))
+	app.Post(historyPath+"/export", k.open(admin, (*visit).exportHistory))
+	app.Get(historyPath+"/:search", k.open(admin, (*visit).foundHistory))
+	app.Get(historyPath+"/calls/:call", k.open(admin, (*visit).callPage))
 	app.Get("/console/people", k.open(admin, (*visit).peoplePage))
 	app.Post("/console/people", k.open(admin, (*visit).addPerson))
 	app.Get("/console/people/:user", k.open(admin, (*visit).personPage))

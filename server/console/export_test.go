@@ -7,6 +7,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
+	"clicktodial/server/call"
 	"clicktodial/server/register"
 	"clicktodial/server/web"
 )
@@ -23,12 +24,18 @@ var (
 
 // Words are the tables whose values are keys of texts.
 func Words() (keys []string) {
-	for _, table := range []map[string]string{byWords, subjectWords, madeByWords, noticeWords} {
+	for _, table := range []map[string]string{byWords, subjectWords, madeByWords, noticeWords, outcomeWords} {
 		for _, key := range table {
 			keys = append(keys, key)
 		}
 	}
 	for _, key := range statusWords {
+		keys = append(keys, key)
+	}
+	for _, key := range stepWords {
+		keys = append(keys, key)
+	}
+	for _, key := range causeWords {
 		keys = append(keys, key)
 	}
 	for _, r := range reasons {
@@ -105,7 +112,19 @@ func samples(bare bool) map[string]any {
 		}, Refusals: []models.Refusal{{Code: "premium-number", SupportCode: "QWERTY", At: ago}}},
 		"authorize": consentData{Action: "/oauth/authorize?state=a%22b&x=y", DeviceName: Nasty, Here: "/oauth/authorize?state=a"},
 		"done":      doneData{Refused: true}, "error": errorData{Sentence: Nasty, RequestID: uuid.NewString(), SignIn: true},
-		"again": "/console/sign-ins?done=revoked", "privacy": privacyData{register.Settings{Contact: Nasty, Locations: Nasty, HistoryMaxAge: 5 * time.Second}},
+		"again": "/console/sign-ins?done=revoked", "farewell": nil, "privacy": privacyData{register.Settings{Contact: Nasty, Locations: Nasty, HistoryMaxAge: 5 * time.Second}},
+		"history": historyData{
+			Asked:  asked{From: "2026-11-01", To: "2026-11-20", User: person.ID.String(), Outcome: call.Live, Number: "+31201234567", Name: Nasty, Search: uuid.NewString()},
+			People: []auth.Person{person, gone}, Rest: true, Looked: true, Next: "AAAA", Rows: []historyRow{
+				{ID: uuid.New(), At: ago, Number: "+31 20 123 4567", Name: Nasty, Who: Nasty, Outcome: "outcome-busy", Tone: "warn", Talked: "3 s"},
+				{ID: uuid.New(), At: ago, Private: true, Outcome: "outcome-live"},
+			},
+		},
+		"history-call": callData{
+			historyRow: historyRow{At: ago, Number: "+31 20 123 4567", Name: Nasty, Who: Nasty, Private: true, Outcome: "outcome-failed", Tone: "bad", Talked: "3 s"},
+			Diagnosis:  string(diagnosis), Phone: Nasty, SignIn: Nasty, Ends: "Ends on …", Steps: []callStep{{At: "12:00:00", Text: Nasty}, {At: "12:00:01", Since: "+ 1 s", Text: "x", Cause: "y"}},
+		},
+		"history-gone": nil,
 	}
 }
 
@@ -114,6 +133,7 @@ func bareSamples() map[string]any {
 		"sign-in": signInData{Next: home}, "factor": factorData{Next: home}, "factor-new": enrolData{Next: home, QR: "data:image/png;base64,AAAA"}, "factor-codes": codesData{Next: home},
 		"factor-state": nil, "sign-ins": mineData{}, "code": codeData{Back: home}, "password": nil, "link": linkData{}, "people": peopleData{},
 		"person": personData{}, "person-link": newLinkData{}, "company-revoke": nil, "support": supportData{}, "support-person": foundData{},
-		"authorize": consentData{Action: "/oauth/authorize"}, "done": doneData{}, "error": errorData{}, "again": home, "privacy": privacyData{},
+		"authorize": consentData{Action: "/oauth/authorize"}, "done": doneData{}, "error": errorData{}, "again": home, "privacy": privacyData{}, "farewell": nil,
+		"history": historyData{}, "history-call": callData{historyRow: historyRow{Outcome: "outcome-live"}}, "history-gone": nil,
 	}
 }

@@ -24,11 +24,12 @@ var fields = map[string]string{
 	"sign-in-refused": "password", "factor-refused": "code", "email-taken": "email", "email-invalid": "email", "name-invalid": "name",
 	"label-taken": "label", "label-invalid": "label", "endpoint-invalid": "endpoint", "device-not-allowed": "endpoint",
 	"caller-id-invalid": "caller_id", "device-name-invalid": "device_name", "reason-invalid": "why",
+	"date-invalid": "from", "period-invalid": "to", "user-unknown": "email", "number-invalid": "number", "number-too-long": "number", "outcome-invalid": "outcome",
 	"search-invalid": "who", "person-unknown": "who",
 }
 
 // shownAgain are the fields whose text a form keeps.
-var shownAgain = []string{"email", "name", "role", "label", "endpoint", "caller_id", "device_name", "reason", "why"}
+var shownAgain = []string{"email", "name", "role", "label", "endpoint", "caller_id", "device_name", "reason", "why", "from", "to", "user", "outcome", "number"}
 
 // again shows a form once more with what was wrong with it. What the person
 // cannot mend by typing is an error like any other.

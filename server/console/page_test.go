@@ -37,7 +37,7 @@ func TestPages(t *testing.T) {
 var (
 	active     = regexp.MustCompile(`(?i)<script|<style|<iframe|<object|<base|<[^>]*\s(style|srcdoc|on[a-z]+)=`)
 	values     = regexp.MustCompile(`="[^"]*"`)
-	tag        = regexp.MustCompile(`<(input|button|a|form|h1|img|label|html|meta|link)\b[^>]*>`)
+	tag        = regexp.MustCompile(`<(input|select|button|a|form|h1|img|label|html|meta|link)\b[^>]*>`)
 	attribute  = regexp.MustCompile(`([a-z-]+)="([^"]*)"`)
 	identifier = regexp.MustCompile(`\sid="([^"]*)"`)
 )
@@ -94,7 +94,7 @@ func faultsOfTag(page, name, text string, ids map[string]bool) (faults []string)
 		if has["method"] != "post" || !strings.HasPrefix(has["action"], "/") {
 			faults = append(faults, text+" is no POST to us")
 		}
-	case "input":
+	case "input", "select":
 		hidden := has["aria-hidden"] == "true" || has["type"] == "hidden"
 		if has["type"] != "radio" && !hidden && !strings.Contains(page, `<label for="`+has["id"]+`"`) {
 			faults = append(faults, text+" has no label")
@@ -124,7 +124,7 @@ func TestFormsShownAgain(t *testing.T) {
 	forms := map[string][]string{
 		"sign-in": {"sign-in"}, "factor": {"factor"}, "factor-new": {"factor-new"}, "factor-state": {"codes", "remove"}, "password": {"password"},
 		"link": {"link"}, "people": {"person"}, "person": {"revoke", "phone", "access"}, "company-revoke": {"company"}, "support": {"find"},
-		"support-person": {"revoke"}, "authorize": {"authorize"},
+		"support-person": {"revoke"}, "authorize": {"authorize"}, "history": {"history"},
 	}
 	for view, names := range forms {
 		for _, form := range names {

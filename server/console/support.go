@@ -1,9 +1,6 @@
 package console
 
 import (
-	"strconv"
-	"time"
-
 	"github.com/google/uuid"
 
 	"clicktodial/models"
@@ -80,12 +77,5 @@ func (p *page) Outcome(call models.MaskedCall) string {
 
 // Talked says how long a call was connected; "" for one that was not, or still is.
 func (p *page) Talked(call models.MaskedCall) string {
-	if call.ConnectedAt == nil || call.EndedAt == nil {
-		return ""
-	}
-	took := call.EndedAt.Sub(*call.ConnectedAt).Round(time.Second)
-	if took < time.Minute {
-		return p.T("seconds", strconv.Itoa(int(took.Seconds())))
-	}
-	return p.T("minutes", strconv.Itoa(int(took.Minutes())), strconv.Itoa(int(took.Seconds())%60))
+	return talked(p.Lang, call.ConnectedAt, call.EndedAt)
 }

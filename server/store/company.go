@@ -240,11 +240,12 @@ func (d *DB) CompanyCall(ctx context.Context, tenant, id uuid.UUID) (call Compan
 }
 
 // UserByEmail finds somebody of the tenant by their whole e-mail, lower-case.
-func (d *DB) UserByEmail(ctx context.Context, tenant uuid.UUID, email string) (id uuid.UUID, err error) {
-	err = d.ask(ctx, ForTenant(tenant), func(tx *gorm.DB) error {
-		return tx.Raw("SELECT id FROM users WHERE tenant_id = ? AND email = ? AND deleted_at IS NULL", tenant, email).Take(&id).Error
+func (d *DB) UserByEmail(ctx context.Context, tenant uuid.UUID, email string) (uuid.UUID, error) {
+	var user models.User
+	err := d.ask(ctx, ForTenant(tenant), func(tx *gorm.DB) error {
+		return tx.Select("id").Where("tenant_id = ? AND email = ? AND deleted_at IS NULL", tenant, email).Take(&user).Error
 	})
-	return id, err
+	return user.ID, err
 }
 
 // SaveSearch keeps what an admin has asked the history for, until it expires.

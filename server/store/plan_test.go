@@ -187,12 +187,18 @@ func (c crowd) searches() map[string]struct {
 	}
 }
 
+func TestHistoryPlans(t *testing.T) {
+	t.Parallel()
+	c := newCrowd(t, 60_000)
+	t.Run("of the company", c.companyPlans)
+	t.Run("one's own", c.ownPlans)
+	t.Run("far back", c.looksFar)
+}
+
 // Under row-level security no filter of the company's history, alone or with
 // others, reads a table from end to end, sorts what it meets, or reads much more
 // than it shows.
-func TestCompanyHistoryPlans(t *testing.T) {
-	t.Parallel()
-	c := newCrowd(t, 100_000)
+func (c crowd) companyPlans(t *testing.T) {
 	for name, row := range c.searches() {
 		for at, page := range map[string]store.Page{
 			"first page":   {Limit: 50},
@@ -235,9 +241,7 @@ func (c crowd) check(t *testing.T, name string, s store.Statement, most, sorts f
 }
 
 // The user's own history, and one call.
-func TestOwnHistoryPlans(t *testing.T) {
-	t.Parallel()
-	c := newCrowd(t, 50_000)
+func (c crowd) ownPlans(t *testing.T) {
 	const page = 50 * 50
 	c.check(t, "own history", c.db.HistoryStatement(c.tenant.ID, c.busy, store.Page{Limit: 50}), page, 0)
 	c.check(t, "own history, later", c.db.HistoryStatement(c.tenant.ID, c.busy, store.Page{Limit: 50, At: c.at.Add(-time.Minute), ID: uuid.Max}), page, 0)
@@ -261,9 +265,7 @@ func TestOwnHistoryPlans(t *testing.T) {
 }
 
 // A search that meets little gives all of it, page by page, however deep it lies.
-func TestCompanyHistoryLooksFar(t *testing.T) {
-	t.Parallel()
-	c := newCrowd(t, 50_000)
+func (c crowd) looksFar(t *testing.T) {
 	search := store.CompanySearch{UserID: c.busy, Outcome: "calleeBusy"}
 	var want int
 	c.as(t, "ctd_app", c.tenant.ID, func(tx *sql.Tx) {
@@ -272,7 +274,7 @@ func TestCompanyHistoryLooksFar(t *testing.T) {
 		}
 	})
 	seen, pages := map[uuid.UUID]bool{}, 0
-	for page := (store.Page{Limit: 100}); ; pages++ {
+	for page := (store.Page{Limit: 100}); pages <= want; pages++ {
 		l, err := c.db.CompanyHistory(context.Background(), c.tenant.ID, page, search, models.Audit{})
 		if err != nil {
 			t.Fatal(err)
