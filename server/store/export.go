@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -37,6 +38,9 @@ func (t *Timeline) Scan(src any) error {
 	}
 	return fmt.Errorf("a timeline is a %T", src)
 }
+
+// Value is never asked: a timeline is only read.
+func (t Timeline) Value() (driver.Value, error) { return json.Marshal(t) }
 
 // ExportCalls gives a page of the subject's living records, restricted ones too,
 // newest first; the page after it begins at its last. All in one statement, so
