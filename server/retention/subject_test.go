@@ -138,6 +138,25 @@ func TestActsOfANumber(t *testing.T) {
 	}
 }
 
+// Each act leaves one entry, which names no number.
+func TestActsAreAudited(t *testing.T) {
+	t.Parallel()
+	r := newRights(t)
+	r.past(t, r.ours.user, "020 123 4567", "Jan Jansen")
+	for _, a := range r.acts() {
+		_, err := a.do(t.Context(), r.ours.by(), to(t, "020 123 4567"), uuid.Nil)
+		check(t, err)
+	}
+	_, err := r.Depart(t.Context(), r.ours.by(), r.ours.user.ID, uuid.Nil)
+	check(t, err)
+	got := r.value(t, "ctd_app", r.ours.id, `SELECT string_agg(action || ' ' || subject_kind, ', ' ORDER BY action) FROM audit WHERE actor_id = $1 AND reason NOT LIKE '%4567%'`, r.ours.admin.ID)
+	want := "sign-in-revoke user, subject-correct number, subject-erase number, subject-object number, subject-object-lift number, " +
+		"subject-restrict number, subject-restrict-lift number, user-delete user, user-disable user"
+	if got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // hidden checks that nobody sees a call, or that everybody does who may.
 func (r *rights) hidden(t *testing.T, call models.Call, want bool) {
 	t.Helper()

@@ -130,8 +130,8 @@ func (d *DB) ExportAudit(ctx context.Context, s Subject, page Page) (rows []mode
 	return rows, err
 }
 
-// BeginExport notes that it begins. ErrNotFound when there is no such subject.
-func (d *DB) BeginExport(ctx context.Context, tenant uuid.UUID, entries ...models.Audit) error {
+// Begin audits an act that takes several transactions, or none.
+func (d *DB) Begin(ctx context.Context, tenant uuid.UUID, entries ...models.Audit) error {
 	return d.ask(ctx, ForPrivacy(tenant), func(tx *gorm.DB) error {
 		for _, entry := range entries {
 			if err := addAudit(tx, entry); err != nil {
