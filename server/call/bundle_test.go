@@ -71,7 +71,7 @@ func setup(t testing.TB) *bundle {
 	b.keys = newKeys(t, 7)
 	b.tenant = models.Tenant{
 		ID: uuid.Must(uuid.NewV7()), Name: "Acme", Region: "NL", Status: models.TenantActive, RetentionDays: 90,
-		RingSeconds: 25, EndpointGlobs: models.Texts{"*"}, CreatedAt: time.Now(),
+		RingSeconds: 25, UsersMayDelete: true, EndpointGlobs: models.Texts{"*"}, CreatedAt: time.Now(),
 	}
 	b.user = models.User{
 		ID: uuid.Must(uuid.NewV7()), TenantID: &b.tenant.ID, Email: "anna@example.test", Role: models.RoleAdmin, CreatedAt: time.Now(),

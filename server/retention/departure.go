@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"clicktodial/models"
+	"clicktodial/server/audit"
 	"clicktodial/server/fault"
 	"clicktodial/server/store"
 )
@@ -22,6 +23,8 @@ const hangUpLimit = 3 * time.Second
 // speaking, and a record whose call is up cannot be erased with its user; the
 // account is closed then, and the same can be asked again.
 func (p *Privacy) Depart(ctx context.Context, by models.Actor, user, request uuid.UUID) (Receipt, error) {
+	ctx, cancel := lasting(ctx)
+	defer cancel()
 	s := Subject{User: user}
 	if by.UserID == user && user != uuid.Nil {
 		return Receipt{}, fault.New(fault.Conflict, "oneself", "You cannot do this to your own account.")
@@ -30,7 +33,8 @@ func (p *Privacy) Depart(ctx context.Context, by models.Actor, user, request uui
 	if err != nil {
 		return Receipt{}, err
 	}
-	records, err := p.DB.BeginDeparture(ctx, by.TenantID, by.UserID, user, p.Now().UTC())
+	closed := audit.Entry(audit.By(by), "user-disable", s.audited(by.TenantID), "")
+	records, err := p.DB.BeginDeparture(ctx, by.TenantID, by.UserID, user, p.Now().UTC(), closed)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -68,7 +72,7 @@ func (p *Privacy) awaitCalls(ctx context.Context, s store.Subject) error {
 }
 
 func (p *Privacy) deleteUser(ctx context.Context, act store.Act) (Receipt, error) {
-	erased, err := p.erase(ctx, act.Subject)
+	erased, err := p.erase(ctx, act.Subject, models.Audit{})
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -68,7 +68,7 @@ func (p *Privacy) Export(ctx context.Context, by models.Actor, s Subject, wish W
 		entries = append(entries, audit.Entry(audit.By(by), "reveal", s.audited(by.TenantID), wish.Reveal))
 	}
 	e.act.Entry = models.Audit{} // it is written already
-	return e, p.DB.BeginExport(ctx, by.TenantID, entries...)
+	return e, p.DB.Begin(ctx, by.TenantID, entries...)
 }
 
 // FileName says nothing of whom the export is about.

@@ -169,6 +169,12 @@ func (p *Privacy) Correct(ctx context.Context, by models.Actor, s Subject, reque
 	if err != nil {
 		return Receipt{}, err
 	}
+	ctx, cancel := lasting(ctx)
+	defer cancel()
+	if err := p.DB.Begin(ctx, by.TenantID, act.Entry); err != nil {
+		return Receipt{}, err
+	}
+	act.Entry = models.Audit{} // it is written
 	changed, err := p.DB.NameNumber(ctx, act.Subject, name)
 	if err != nil {
 		return Receipt{}, err
@@ -185,22 +191,34 @@ func (p *Privacy) Erase(ctx context.Context, by models.Actor, s Subject, request
 	if err != nil {
 		return Receipt{}, err
 	}
-	records, err := p.erase(ctx, act.Subject)
+	ctx, cancel := lasting(ctx)
+	defer cancel()
+	records, err := p.erase(ctx, act.Subject, act.Entry)
 	if err != nil {
 		return Receipt{}, err
 	}
+	act.Entry = models.Audit{} // it is written with the first batch
 	return p.end(p.DB.Acted(ctx, act, records))
 }
 
-func (p *Privacy) erase(ctx context.Context, s store.Subject) (records int64, err error) {
-	e := store.Erasure{Subject: s, Before: p.Now().UTC(), Whole: true}
+// actLimit is how long an act may take.
+const actLimit = 10 * time.Minute
+
+// lasting lets an act that has begun come to its end, also when whoever asked for it
+// has gone, or a request would have taken too long. Done again, it goes on.
+func lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), actLimit)
+}
+
+func (p *Privacy) erase(ctx context.Context, s store.Subject, entry models.Audit) (records int64, err error) {
+	e := store.Erasure{Subject: s, Before: p.Now().UTC(), Whole: true, Entry: entry}
 	if e.Note, err = store.ErasureNote(p.Keys, s, e.Before); err != nil {
 		return 0, err
 	}
 	return p.DB.Erase(ctx, e, func(gone []store.Erased) { p.forget(ctx, gone) })
 }
 
-// forget takes erased records out of Redis, also when whoever asked has gone away.
+// forget takes erased records out of Redis.
 func (p *Privacy) forget(ctx context.Context, gone []store.Erased) {
 	if p.Index == nil || len(gone) == 0 {
 		return
@@ -209,7 +227,7 @@ func (p *Privacy) forget(ctx context.Context, gone []store.Erased) {
 	for i, e := range gone {
 		entries[i] = live.Entry(e)
 	}
-	if err := p.Index.Forget(context.WithoutCancel(ctx), entries...); err != nil {
+	if err := p.Index.Forget(ctx, entries...); err != nil {
 		p.Log.Warn("erased records stay in Redis until their TTL", "records", len(entries), "error", err)
 	}
 }
@@ -256,6 +274,8 @@ func (p *Privacy) Restrict(ctx context.Context, by models.Actor, s Subject, requ
 	if err != nil {
 		return Receipt{}, err
 	}
+	ctx, cancel := lasting(ctx)
+	defer cancel()
 	return p.end(p.DB.Restrict(ctx, act, hashes))
 }
 
@@ -270,6 +290,8 @@ func (p *Privacy) LiftRestriction(ctx context.Context, by models.Actor, s Subjec
 	if err != nil {
 		return Receipt{}, err
 	}
+	ctx, cancel := lasting(ctx)
+	defer cancel()
 	hash := func(s store.Subject) ([][]byte, error) { return store.RestrictionHashes(p.Keys, s) }
 	return p.end(p.DB.Unrestrict(ctx, act, hashes, hash))
 }

@@ -21,7 +21,7 @@ var (
 // BeginDeparture closes the account of a user who leaves, so that nothing new
 // comes of it, and says what becomes of their records. An admin who has been
 // closed meanwhile (by, unless Nil) closes nobody. Errors: ErrNotFound, last-admin.
-func (d *DB) BeginDeparture(ctx context.Context, tenant, by, user uuid.UUID, now time.Time) (records models.LeaverRecords, err error) {
+func (d *DB) BeginDeparture(ctx context.Context, tenant, by, user uuid.UUID, now time.Time, entry models.Audit) (records models.LeaverRecords, err error) {
 	err = d.ask(ctx, ForPrivacy(tenant), func(tx *gorm.DB) error {
 		if err := tx.Model(&models.Tenant{}).Where("id = ?", tenant).Select("leaver_records").Scan(&records).Error; err != nil {
 			return err
@@ -50,7 +50,11 @@ func (d *DB) BeginDeparture(ctx context.Context, tenant, by, user uuid.UUID, now
 		if others == 0 {
 			return errLastAdmin
 		}
-		return tx.Model(&models.User{}).Where("tenant_id = ? AND id = ? AND disabled_at IS NULL", tenant, user).Update("disabled_at", now).Error
+		res := tx.Model(&models.User{}).Where("tenant_id = ? AND id = ? AND disabled_at IS NULL", tenant, user).Update("disabled_at", now)
+		if res.Error != nil || res.RowsAffected == 0 { // it was closed before
+			return res.Error
+		}
+		return addAudit(tx, entry)
 	})
 	return records, err
 }

@@ -29,10 +29,11 @@ type Erasure struct {
 	// ends. A user who clears their history keeps what is restricted or up.
 	Whole bool
 	Note  LedgerNote
+	Entry models.Audit // none: a user's own
 }
 
 // Erase deletes the subject's ended records, a batch a transaction, and tells gone
-// of each batch once it is committed. The note is made with the first one: what a
+// of each batch once it is committed. Note and audit are made with the first: what a
 // crash has left of the request, a restored dump must not bring back either. It
 // counts the records that go, those of calls that are up among them.
 func (d *DB) Erase(ctx context.Context, e Erasure, gone func([]Erased)) (n int64, err error) {
@@ -50,6 +51,9 @@ func (d *DB) Erase(ctx context.Context, e Erasure, gone func([]Erased)) (n int64
 				}
 			}
 			if rows, err = e.batch(tx); err != nil || !first {
+				return err
+			}
+			if err := auditLook(tx, e.Entry); err != nil {
 				return err
 			}
 			return note(tx, e.Note)

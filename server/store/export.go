@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -37,6 +38,9 @@ func (t *Timeline) Scan(src any) error {
 	}
 	return fmt.Errorf("a timeline is a %T", src)
 }
+
+// Value is never asked: a timeline is only read.
+func (t Timeline) Value() (driver.Value, error) { return json.Marshal(t) }
 
 // ExportCalls gives a page of the subject's living records, restricted ones too,
 // newest first; the page after it begins at its last. All in one statement, so
@@ -126,8 +130,8 @@ func (d *DB) ExportAudit(ctx context.Context, s Subject, page Page) (rows []mode
 	return rows, err
 }
 
-// BeginExport notes that it begins. ErrNotFound when there is no such subject.
-func (d *DB) BeginExport(ctx context.Context, tenant uuid.UUID, entries ...models.Audit) error {
+// Begin audits an act that takes several transactions, or none.
+func (d *DB) Begin(ctx context.Context, tenant uuid.UUID, entries ...models.Audit) error {
 	return d.ask(ctx, ForPrivacy(tenant), func(tx *gorm.DB) error {
 		for _, entry := range entries {
 			if err := addAudit(tx, entry); err != nil {

@@ -82,6 +82,9 @@ func (d *DB) Restrict(ctx context.Context, a Act, hashes [][]byte) (r models.Pri
 		if err := tx.Clauses(clause.OnConflict{DoNothing: true}).Create(&row).Error; err != nil {
 			return err
 		}
+		if err := addAudit(tx, a.Entry); err != nil {
+			return err
+		}
 		return note(tx, LedgerNote{Kind: NoteRestriction, Hash: hashes[0], Before: at})
 	})
 	if err != nil {
@@ -91,6 +94,7 @@ func (d *DB) Restrict(ctx context.Context, a Act, hashes [][]byte) (r models.Pri
 	if err != nil {
 		return r, err
 	}
+	a.Entry = models.Audit{} // it is written already
 	return d.Acted(ctx, a, total)
 }
 
@@ -106,11 +110,15 @@ func (d *DB) Unrestrict(ctx context.Context, a Act, hashes [][]byte, hash HashSu
 		if err == nil && !held {
 			return errNotRestricted
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return addAudit(tx, a.Entry)
 	})
 	if err != nil {
 		return r, err
 	}
+	a.Entry = models.Audit{} // it is written
 	total, err := d.setRestricted(ctx, a.Subject, false, *a.Receipt.DoneAt, func(tx *gorm.DB, rows []models.Call) ([]uuid.UUID, error) {
 		return stillHidden(tx, tenant, rows, hashes, hash)
 	})
