@@ -32,6 +32,10 @@ const (
 
 // Run serves until it is told to stop.
 func (*serveCmd) Run(r *run) error {
+	files, err := r.openLogFiles()
+	if err != nil {
+		return err
+	}
 	s, err := r.newServices()
 	if err != nil {
 		return err
@@ -64,6 +68,10 @@ func (*serveCmd) Run(r *run) error {
 	start(s.calls.Run)
 	start((&retention.PurgeJob{DB: s.db, Interval: r.cfg.PurgeInterval, Log: s.log}).Run)
 	start(s.auth.Run)
+	if files != nil {
+		defer files.Close() //nolint:errcheck // the process ends
+		start(func(ctx context.Context) error { return files.Run(ctx, s.log) })
+	}
 	restored := make(chan error, 1)
 	work.Go(func() { restored <- s.ledger.Run(ctx) })
 	metrics := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second}
