@@ -187,8 +187,8 @@ func (a *archive) check() *RestoreCheck {
 	return &RestoreCheck{
 		DB: a.db, Keys: a.keys, Ledger: a.path, Now: time.Now, Log: slog.New(slog.NewJSONHandler(a.log, nil)),
 		Purge: func(ctx context.Context) (int64, error) {
-			n, err := a.db.DeleteDue(ctx, 1000)
-			return n, err
+			done, err := (&PurgeJob{DB: a.db, Interval: time.Minute, Log: slog.New(slog.DiscardHandler)}).Once(ctx)
+			return done.Calls, err
 		},
 	}
 }
