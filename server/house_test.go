@@ -18,7 +18,7 @@ const module = "clicktodial"
 // packages of one floor do not know each other. A folder that ends in /* stands
 // for each package in it.
 var floors = [][]string{
-	{"server/fault", "server/config", "server/memo", "server/secret", "server/sheet"},
+	{"server/fault", "server/config", "server/memo", "server/secret", "server/sheet", "server/logfile"},
 	{"server/phone"},
 	{"models", "migrations"},
 	{"server/pbx"},

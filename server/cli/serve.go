@@ -33,6 +33,10 @@ const (
 
 // Run serves until it is told to stop.
 func (*serveCmd) Run(r *run) error {
+	files, err := r.openLogFiles()
+	if err != nil {
+		return err
+	}
 	s, err := r.newServices()
 	if err != nil {
 		return err
@@ -67,6 +71,10 @@ func (*serveCmd) Run(r *run) error {
 	purge.Deleted, purge.Ended = m.purged, m.purgeEnded
 	start(purge.Run)
 	start(s.auth.Run)
+	if files != nil {
+		defer files.Close() //nolint:errcheck // the process ends
+		start(func(ctx context.Context) error { return files.Run(ctx, s.log) })
+	}
 	restored := make(chan error, 1)
 	work.Go(func() { restored <- s.ledger.Run(ctx) })
 	start((&call.IndexJob{DB: s.db, Index: s.calls.Index, Every: min(r.cfg.PurgeInterval, indexLook), Now: time.Now, Log: s.log}).Run)

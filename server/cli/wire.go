@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"clicktodial/server/call"
 	"clicktodial/server/config"
 	"clicktodial/server/live"
+	"clicktodial/server/logfile"
 	"clicktodial/server/mail"
 	"clicktodial/server/pbx"
 	"clicktodial/server/pbx/ami"
@@ -31,6 +33,19 @@ func (r *run) newLog() *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(r.cfg.LogLevel)) // config has checked it
 	return slog.New(slog.NewJSONHandler(r.errOut, &slog.HandlerOptions{Level: level}))
+}
+
+// openLogFiles has log lines written to LOG_DIR too; nil when it is not set.
+func (r *run) openLogFiles() (*logfile.Dir, error) {
+	if r.cfg.LogDir == "" {
+		return nil, nil //nolint:nilnil // no files is an answer here
+	}
+	files, err := logfile.Open(r.cfg.LogDir, r.cfg.LogAnonymiseAfter, r.cfg.LogDeleteAfter, time.Now)
+	if err != nil {
+		return nil, &config.Faults{Lines: []string{"LOG_DIR cannot be written: " + err.Error()}}
+	}
+	r.errOut = io.MultiWriter(r.errOut, files)
+	return files, nil
 }
 
 func (r *run) openDB() (*store.DB, error) {

@@ -47,7 +47,11 @@ type Config struct {
 	SMTPURL        string   `env:"SMTP_URL" secret:"url"`
 	TrustedProxies []string `env:"TRUSTED_PROXIES"`
 	LogLevel       string   `env:"LOG_LEVEL" envDefault:"info"`
-	DemoPassword   string   `env:"DEMO_PASSWORD" secret:"all"`
+	// LogDir is a folder for daily log files that end on time. Unset, serve logs to
+	// standard error only, and whoever keeps that sees to LOG_ANONYMISE_AFTER and
+	// LOG_DELETE_AFTER.
+	LogDir       string `env:"LOG_DIR"`
+	DemoPassword string `env:"DEMO_PASSWORD" secret:"all"`
 
 	// RedisPrefix begins every key; only tests, which share one Redis, set it.
 	RedisPrefix string `env:"REDIS_PREFIX" envDefault:"ctd:"`

@@ -440,9 +440,9 @@ func TestRestoreCountsOn(t *testing.T) {
 func TestReplayEndedContract(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)
-	a.tells("tenant", a.tenant.ID, nil, time.Hour)
+	a.tells("tenant", a.tenant.ID, nil, -time.Hour) // it is still kept
 	a.run()
-	if got := a.value("ctd_operator", "", "SELECT concat_ws(' ', status, ended_at = $2, wipe_at = $2) FROM tenants WHERE id = $1", a.tenant.ID, a.at.Add(-time.Hour)); got != "ended t t" {
+	if got := a.value("ctd_operator", "", "SELECT concat_ws(' ', status, ended_at = $2, wipe_at = $2) FROM tenants WHERE id = $1", a.tenant.ID, a.at.Add(time.Hour)); got != "ended t t" {
 		t.Errorf("%s", got)
 	}
 }

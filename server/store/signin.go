@@ -297,6 +297,12 @@ func addAudit(tx *gorm.DB, entry models.Audit) error {
 	if entry.ID == uuid.Nil {
 		entry.ID = uuid.Must(uuid.NewV7())
 	}
+	switch entry.ActorKind { // people, not the operator or the system
+	case string(models.RoleUser), string(models.RoleAdmin), string(models.RoleSupport):
+		if network := models.NetworkOf(tx.Statement.Context); network != "" {
+			entry.Network = &network
+		}
+	}
 	if err := tx.Omit("At").Create(&entry).Error; err != nil {
 		return fmt.Errorf("writing the audit: %w", clean(err))
 	}

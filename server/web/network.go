@@ -33,6 +33,20 @@ func Network(c *fiber.Ctx) netip.Prefix {
 	return network
 }
 
+// auditNetwork is the network for the audit: too wide to be somebody's address.
+func auditNetwork(c *fiber.Ctx) string {
+	addr := Network(c).Addr()
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	network, err := addr.Prefix(bits)
+	if err != nil || !network.IsValid() {
+		return ""
+	}
+	return network.String()
+}
+
 func trusted(c *fiber.Ctx, addr netip.Addr) bool {
 	for _, text := range c.App().Config().TrustedProxies {
 		if one, err := netip.ParseAddr(text); err == nil && one.Unmap() == addr.Unmap() {

@@ -15,6 +15,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 	"golang.org/x/text/language"
+
+	"clicktodial/models"
 )
 
 // Options is what the app needs to know of the installation.
@@ -153,7 +155,7 @@ func deadline(log *slog.Logger) fiber.Handler {
 		ctx, cancel := context.WithTimeout(c.UserContext(), requestDeadline)
 		defer cancel()
 		about := request{lang: languageOf(c.Get(fiber.HeaderAcceptLanguage)), id: RequestID(c), log: log}
-		c.SetUserContext(context.WithValue(ctx, requestKey{}, about))
+		c.SetUserContext(models.WithNetwork(context.WithValue(ctx, requestKey{}, about), auditNetwork(c)))
 		return c.Next()
 	}
 }
