@@ -38,3 +38,13 @@ func (d *DB) ReleaseLease(ctx context.Context, t Term) (was models.Lease, err er
 	})
 	return was, err
 }
+
+// CountCallsBy counts so many at a time.
+func (d *DB) CountCallsBy(ctx context.Context, tenant uuid.UUID, some int64) (int64, error) {
+	return d.countCalls(ctx, tenant, some)
+}
+
+// PreviewOf looks at so many records.
+func (d *DB) PreviewOf(ctx context.Context, tenant uuid.UUID, keep time.Duration, limit int64) (Shortening, error) {
+	return d.previewRestamp(ctx, tenant, keep, limit)
+}
