@@ -19,6 +19,7 @@ import (
 	"clicktodial/server/call"
 	"clicktodial/server/fault"
 	"clicktodial/server/memo"
+	"clicktodial/server/retention"
 	"clicktodial/server/web"
 )
 
@@ -29,6 +30,7 @@ const Version = "1.0.0"
 type API struct {
 	Calls   *call.Service
 	Auth    *auth.Service
+	Chooser *retention.Chooser
 	Ready   func(context.Context) []Dependency
 	Origin  func(origin string) bool
 	MaxAge  time.Duration
@@ -58,6 +60,7 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerSignIns(h)
 	a.registerSupport(h)
 	a.registerAdmin(h)
+	a.registerSettings(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)
 	mendDocument(h)
@@ -73,9 +76,9 @@ func mendDocument(h huma.API) {
 	for _, code := range web.Codes() {
 		schemas["Problem"].Properties["code"].Enum = append(schemas["Problem"].Properties["code"].Enum, code)
 	}
-	for _, of := range []string{"Call", "MaskedCall"} {
-		diagnosis := schemas[of].Properties["diagnosis"]
-		schemas[of].Properties["diagnosis"] = &huma.Schema{AnyOf: []*huma.Schema{diagnosis, {Type: "null"}}}
+	for of, member := range map[string]string{"Call": "diagnosis", "MaskedCall": "diagnosis", "Settings": "recording", "Retention": "shortening"} {
+		object := schemas[of].Properties[member]
+		schemas[of].Properties[member] = &huma.Schema{AnyOf: []*huma.Schema{object, {Type: "null"}}}
 	}
 	schemas["Ref"].Properties["id"].Nullable = true
 	start := h.OpenAPI().Paths["/v1/calls"].Post.Responses

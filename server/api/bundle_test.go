@@ -29,6 +29,7 @@ import (
 	"clicktodial/server/pbx/practice"
 	"clicktodial/server/phone"
 	"clicktodial/server/policy"
+	"clicktodial/server/retention"
 	"clicktodial/server/secret"
 	"clicktodial/server/store"
 	"clicktodial/server/testdb"
@@ -160,7 +161,7 @@ func (b *bundle) start(t *testing.T, o options) *replica {
 		OnEnded: r.calls.EndRevoked,
 	}
 	r.huma = (&api.API{
-		Calls: r.calls, Auth: r.auth,
+		Calls: r.calls, Auth: r.auth, Chooser: &retention.Chooser{DB: db, Ceiling: o.maxAge},
 		Ready:  func(ctx context.Context) []api.Dependency { return r.ready(ctx, db) },
 		Origin: web.OwnOrigin(r.url, []string{extensionID}), MaxAge: o.maxAge, Now: b.now, Log: log, Closing: r.closing, Pace: o.pace,
 	}).Register(r.app)

@@ -41,6 +41,9 @@ func (*serveCmd) Run(r *run) error {
 	if err := s.checkDatabase(r.ctx); err != nil {
 		return err
 	}
+	if err := s.restamp.Prepare(r.ctx); err != nil {
+		return err
+	}
 	s.checkRedis(r.ctx)
 	m := newMetrics(s)
 	closing := make(chan struct{})
@@ -60,6 +63,7 @@ func (*serveCmd) Run(r *run) error {
 	start := func(fn func(context.Context) error) { work.Go(func() { _ = fn(ctx) }) } // they end with ctx, and log what goes wrong
 	start(s.calls.Run)
 	start((&retention.PurgeJob{DB: s.db, Interval: r.cfg.PurgeInterval, Log: s.log}).Run)
+	start(s.restamp.Run)
 	start(s.auth.Run)
 	metrics := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second}
 	work.Go(func() { _ = metrics.Serve(inside) })
@@ -103,7 +107,7 @@ func (r *run) newApp(s *services, observe func(string, int, time.Duration), clos
 		Log: s.log, Now: time.Now, Observe: observe,
 	})
 	described := (&api.API{
-		Calls: s.calls, Auth: s.auth, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
+		Calls: s.calls, Auth: s.auth, Chooser: s.chooser, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
 		Origin: web.OwnOrigin(r.cfg.PublicURL, r.cfg.ExtensionIDs), Now: time.Now, Log: s.log, Closing: closing,
 	}).Register(app)
 	if r.cfg.Loopback() {

@@ -19,6 +19,7 @@ import (
 	"clicktodial/server/pbx/ami"
 	"clicktodial/server/pbx/practice"
 	"clicktodial/server/policy"
+	"clicktodial/server/retention"
 	"clicktodial/server/secret"
 	"clicktodial/server/store"
 )
@@ -121,7 +122,11 @@ type services struct {
 	lines  *call.Lines
 	calls  *call.Service
 	auth   *auth.Service
-	log    *slog.Logger
+
+	restamp *retention.RestampJob
+	chooser *retention.Chooser
+
+	log *slog.Logger
 }
 
 func (r *run) newServices() (*services, error) {
@@ -155,7 +160,20 @@ func (r *run) newServices() (*services, error) {
 		DB: s.db, Index: live.NewTTLIndex(s.redis), Fanout: s.fanout, Lines: s.lines,
 		Check: policy.Default.Check, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,
 	})
+	s.wireRetention(r.cfg.HistoryMaxAge)
 	return s, err
+}
+
+// wireRetention lets a change of retention wake the job that sees to it.
+func (s *services) wireRetention(ceiling time.Duration) {
+	wake := make(chan struct{}, 1)
+	s.restamp = &retention.RestampJob{DB: s.db, Index: live.NewTTLIndex(s.redis), Ceiling: ceiling, Log: s.log, Wake: wake}
+	s.chooser = &retention.Chooser{DB: s.db, Ceiling: ceiling, Wake: func() {
+		select {
+		case wake <- struct{}{}:
+		default: // it is about to look
+		}
+	}}
 }
 
 // newMailer gives nil where SMTP_URL is not set: links are shown instead.

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"clicktodial/models"
