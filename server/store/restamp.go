@@ -116,9 +116,9 @@ func (d *DB) CountCalls(ctx context.Context, tenant uuid.UUID) (total int64, err
 }
 
 func (d *DB) countCalls(ctx context.Context, tenant uuid.UUID, some int64) (total int64, err error) {
-	var after place
+	var after lookedTo
 	for {
-		var last []place
+		var last []lookedTo
 		var rest int64
 		err := d.asRetention(ctx, tenant, func(tx *gorm.DB) error {
 			const from = " FROM calls WHERE tenant_id = ? AND (created_at, id) > (?, ?)"
@@ -135,8 +135,8 @@ func (d *DB) countCalls(ctx context.Context, tenant uuid.UUID, some int64) (tota
 	}
 }
 
-// place is where a look at a tenant's records goes on; zero: at the oldest.
-type place struct {
+// lookedTo is where a look at a tenant's records goes on; zero: at the oldest.
+type lookedTo struct {
 	At time.Time
 	ID uuid.UUID
 }
@@ -154,7 +154,7 @@ func (d *DB) asRetention(ctx context.Context, tenant uuid.UUID, fn func(*gorm.DB
 // place of any before it.
 func (d *DB) BeginRestamp(ctx context.Context, t Term, tenant uuid.UUID, ceiling time.Duration, total int64) error {
 	return d.asRetention(ctx, tenant, func(tx *gorm.DB) error {
-		plan, err := lockPlan(tx, tenant, "SHARE")
+		plan, err := lockRestamp(tx, tenant, "SHARE")
 		if err != nil {
 			return err
 		}
@@ -168,20 +168,20 @@ func (d *DB) BeginRestamp(ctx context.Context, t Term, tenant uuid.UUID, ceiling
 	})
 }
 
-// plan is what a tenant wants and has, and the shortening that is open, if any.
-type plan struct {
+// restampPlan is what a tenant wants and has, and the shortening that is open, if any.
+type restampPlan struct {
 	RetentionDays int
 	KeptMS        int64
 	open          *models.Restamp
 }
 
-func (p plan) keep(ceiling time.Duration) int64 {
+func (p restampPlan) keep(ceiling time.Duration) int64 {
 	return models.Keep(p.RetentionDays, ceiling).Milliseconds()
 }
 
-// lockPlan reads the plan; nobody changes the tenant's days until the transaction
+// lockRestamp reads the plan; nobody changes the tenant's days until the transaction
 // ends. With UPDATE nobody adds a record meanwhile either.
-func lockPlan(tx *gorm.DB, tenant uuid.UUID, lock string) (p plan, err error) {
+func lockRestamp(tx *gorm.DB, tenant uuid.UUID, lock string) (p restampPlan, err error) {
 	res := tx.Raw("SELECT retention_days, kept_ms FROM tenants WHERE id = ? FOR "+lock, tenant).Scan(&p)
 	if err := one(res); err != nil {
 		return p, err
@@ -196,7 +196,7 @@ func lockPlan(tx *gorm.DB, tenant uuid.UUID, lock string) (p plan, err error) {
 
 // next says what is to be done: another replica may have begun under a lower
 // ceiling, and goes by that.
-func (p plan) next(ceiling time.Duration) RestampState {
+func (p restampPlan) next(ceiling time.Duration) RestampState {
 	keep := p.keep(ceiling)
 	switch {
 	case p.open == nil && keep >= p.KeptMS:
@@ -208,7 +208,7 @@ func (p plan) next(ceiling time.Duration) RestampState {
 }
 
 // first says that this is the look at all records.
-func (p plan) first() bool { return p.KeptMS > p.open.KeptMS }
+func (p restampPlan) first() bool { return p.KeptMS > p.open.KeptMS }
 
 // Restamp looks at the next records of a tenant, size at most, and makes those end
 // earlier that would be kept too long. A call that is up is let be: it keeps its
@@ -218,7 +218,7 @@ func (p plan) first() bool { return p.KeptMS > p.open.KeptMS }
 func (d *DB) Restamp(ctx context.Context, t Term, tenant uuid.UUID, ceiling time.Duration, size int, about func([]Moved)) (done Restamped, err error) {
 	tip := false
 	err = d.asRetention(ctx, tenant, func(tx *gorm.DB) error {
-		plan, err := lockPlan(tx, tenant, "SHARE")
+		plan, err := lockRestamp(tx, tenant, "SHARE")
 		if err != nil {
 			return err
 		}
@@ -258,7 +258,7 @@ func (d *DB) Restamp(ctx context.Context, t Term, tenant uuid.UUID, ceiling time
 // lowerKept ends the first look and begins the second.
 func (d *DB) lowerKept(ctx context.Context, t Term, tenant uuid.UUID, ceiling time.Duration) error {
 	return d.asRetention(ctx, tenant, func(tx *gorm.DB) error {
-		plan, err := lockPlan(tx, tenant, "UPDATE")
+		plan, err := lockRestamp(tx, tenant, "UPDATE")
 		if err != nil || plan.next(ceiling) != RestampMore || !plan.first() {
 			return err // changed meanwhile: the next step sees to it
 		}
@@ -276,22 +276,22 @@ func (d *DB) lowerKept(ctx context.Context, t Term, tenant uuid.UUID, ceiling ti
 
 // waits says that calls are up which were up when shortening began, and whose
 // records are yet to be shortened, or gone, at their end.
-func (p plan) waits(tx *gorm.DB, tenant uuid.UUID) (waits bool, err error) {
+func (p restampPlan) waits(tx *gorm.DB, tenant uuid.UUID) (waits bool, err error) {
 	err = tx.Raw(`SELECT EXISTS (SELECT FROM calls WHERE tenant_id = ? AND ended_at IS NULL
 		AND expires_at > created_at + CAST(? AS bigint) * interval '1 millisecond' AND (created_at <= ? OR NOT delete_at_end))`,
 		tenant, p.open.KeptMS, p.open.StartedAt).Scan(&waits).Error
 	return waits, err
 }
 
-// latest is when a record ends at the latest. Whole milliseconds; no earlier than
+// latestEnd is when a record ends at the latest. Whole milliseconds; no earlier than
 // the call was made, which the schema asks for.
-const latest = `CASE
+const latestEnd = `CASE
 	WHEN ended_at IS NULL THEN date_trunc('milliseconds', created_at + greatest(CAST(@keep AS bigint) * interval '1 millisecond', interval '4 hours'))
 	WHEN @zero THEN greatest(date_trunc('milliseconds', created_at + interval '999 microseconds'), date_trunc('milliseconds', statement_timestamp()))
 	ELSE date_trunc('milliseconds', created_at + CAST(@keep AS bigint) * interval '1 millisecond') END`
 
 // batch looks at the next records; tip says that these were the last.
-func (p plan) batch(tx *gorm.DB, tenant uuid.UUID, size int) (changed []Moved, tip bool, err error) {
+func (p restampPlan) batch(tx *gorm.DB, tenant uuid.UUID, size int) (changed []Moved, tip bool, err error) {
 	type row struct {
 		ID, UserID           uuid.UUID
 		CreatedAt, ExpiresAt time.Time
@@ -302,7 +302,7 @@ func (p plan) batch(tx *gorm.DB, tenant uuid.UUID, size int) (changed []Moved, t
 		args["at"], args["id"] = *p.open.AfterAt, *p.open.AfterID
 	}
 	var rows []row
-	err = tx.Raw(`SELECT id, user_id, created_at, expires_at, expires_at > `+latest+` OR @zero AND ended_at IS NULL AND NOT delete_at_end AS too_long
+	err = tx.Raw(`SELECT id, user_id, created_at, expires_at, expires_at > `+latestEnd+` OR @zero AND ended_at IS NULL AND NOT delete_at_end AS too_long
 		FROM calls WHERE tenant_id = @tenant AND (created_at, id) > (@at, @id) ORDER BY created_at, id LIMIT @size`, args).Scan(&rows).Error
 	if err != nil || len(rows) == 0 {
 		return nil, err == nil, err
@@ -317,7 +317,7 @@ func (p plan) batch(tx *gorm.DB, tenant uuid.UUID, size int) (changed []Moved, t
 	if len(ids) > 0 {
 		args["ids"] = ids
 		// A call that ends meanwhile is judged as it stands when its row is had.
-		err = tx.Raw(`UPDATE calls SET expires_at = least(expires_at, `+latest+`), delete_at_end = delete_at_end OR @zero AND ended_at IS NULL
+		err = tx.Raw(`UPDATE calls SET expires_at = least(expires_at, `+latestEnd+`), delete_at_end = delete_at_end OR @zero AND ended_at IS NULL
 			WHERE tenant_id = @tenant AND id IN @ids RETURNING id, user_id, expires_at, ended_at IS NULL AS live`, args).Scan(&changed).Error
 		if err != nil {
 			return nil, false, err

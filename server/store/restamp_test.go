@@ -25,8 +25,8 @@ func (b *bundle) setDays(t *testing.T, days int) {
 	}
 }
 
-// aged enters a call of the age, ended or up.
-func (b *bundle) aged(t *testing.T, age time.Duration, up bool) models.Call {
+// hadCall enters a call of the age, ended or up.
+func (b *bundle) hadCall(t *testing.T, age time.Duration, up bool) models.Call {
 	t.Helper()
 	n := b.newCall(t, "020 123 4567")
 	n.At = b.at.Add(-age)
@@ -131,9 +131,9 @@ func TestShorten(t *testing.T) {
 	ages := []time.Duration{89 * models.Day, 31 * models.Day, 30*models.Day + time.Millisecond, 29 * models.Day, models.Day, time.Minute}
 	var calls []models.Call
 	for _, age := range ages {
-		calls = append(calls, b.aged(t, age, false))
+		calls = append(calls, b.hadCall(t, age, false))
 	}
-	up := b.aged(t, time.Hour, true)
+	up := b.hadCall(t, time.Hour, true)
 	other, _, _ := b.newTenant(t, "Other")
 	if work, err := b.db.RestampWork(ctx, ninety); err != nil || len(work) != 0 {
 		t.Fatalf("nothing is to be done: %v %v", work, err)
@@ -207,12 +207,12 @@ func TestLengthenTouchesNothing(t *testing.T) {
 	b := newBundle(t)
 	b.setDays(t, 7)
 	b.shorten(t, ninety, 100)
-	old := b.aged(t, models.Day, false)
+	old := b.hadCall(t, models.Day, false)
 	b.setDays(t, 365)
 	if work, err := b.db.RestampWork(ctx, ninety); err != nil || len(work) != 0 {
 		t.Errorf("work: %v %v", work, err)
 	}
-	young := b.aged(t, models.Day, false)
+	young := b.hadCall(t, models.Day, false)
 	if b.kept(t) != ninety || b.lives(t, old) != 7*models.Day || b.lives(t, young) != ninety {
 		t.Errorf("kept %v, old %v, young %v", b.kept(t), b.lives(t, old), b.lives(t, young))
 	}
@@ -228,7 +228,7 @@ func TestCeilingChanges(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	b := newBundle(t)
-	old, up := b.aged(t, models.Day, false), b.aged(t, time.Minute, true)
+	old, up := b.hadCall(t, models.Day, false), b.hadCall(t, time.Minute, true)
 	const low = time.Hour // below the longest call: the one that is up has its end first
 	if _, last := b.shorten(t, low, 10); last != store.RestampWaits {
 		t.Fatalf("ends with %v", last)
@@ -236,7 +236,7 @@ func TestCeilingChanges(t *testing.T) {
 	if b.lives(t, old) != low || b.lives(t, up) != models.LongestCall || b.kept(t) != low {
 		t.Errorf("ended %v, up %v, kept %v", b.lives(t, old), b.lives(t, up), b.kept(t))
 	}
-	lagging := b.aged(t, time.Minute, false) // by a replica that has the old ceiling still
+	lagging := b.hadCall(t, time.Minute, false) // by a replica that has the old ceiling still
 	if b.lives(t, lagging) != low {
 		t.Errorf("a replica with another ceiling: %v", b.lives(t, lagging))
 	}
@@ -270,7 +270,7 @@ func TestShortenIsContinued(t *testing.T) {
 	b := newBundle(t)
 	var calls []models.Call
 	for i := range 7 {
-		calls = append(calls, b.aged(t, time.Duration(40+i)*models.Day, false))
+		calls = append(calls, b.hadCall(t, time.Duration(40+i)*models.Day, false))
 	}
 	b.setDays(t, 60)
 	for step := 0; ; step++ {
@@ -453,7 +453,7 @@ func TestCountCalls(t *testing.T) {
 	t.Parallel()
 	b := newBundle(t)
 	for i := range 3 {
-		b.aged(t, time.Duration(i)*models.Day, false)
+		b.hadCall(t, time.Duration(i)*models.Day, false)
 	}
 	for some := int64(1); some <= 4; some++ { // both sides of a whole number of looks
 		if n, err := b.db.CountCallsBy(context.Background(), b.tenant.ID, some); err != nil || n != 3 {
@@ -477,10 +477,10 @@ func TestPreview(t *testing.T) {
 		t.Errorf("of nothing: %+v, %v", got, err)
 	}
 	for _, age := range []time.Duration{89 * models.Day, 31 * models.Day, 29 * models.Day, models.Day} {
-		b.aged(t, age, false)
+		b.hadCall(t, age, false)
 	}
-	up := b.aged(t, time.Hour, true)
-	b.age(t, b.aged(t, time.Hour, false)) // has ended, and is not purged yet
+	up := b.hadCall(t, time.Hour, true)
+	b.age(t, b.hadCall(t, time.Hour, false)) // has ended, and is not purged yet
 	rows := []struct {
 		keep         time.Duration
 		now, earlier int64

@@ -73,7 +73,7 @@ func (d *DB) previewRestamp(ctx context.Context, tenant uuid.UUID, keep time.Dur
 		count(*) FILTER (WHERE seen AND ended_at IS NOT NULL AND latest > statement_timestamp() AND latest < expires_at) AS ends_earlier,
 		max(expires_at) FILTER (WHERE seen) AS last_end_before,
 		max(least(latest, expires_at)) FILTER (WHERE seen AND latest > statement_timestamp()) AS last_end_after
-		FROM (SELECT ended_at, expires_at, expires_at > statement_timestamp() AS seen, ` + latest + ` AS latest
+		FROM (SELECT ended_at, expires_at, expires_at > statement_timestamp() AS seen, ` + latestEnd + ` AS latest
 			FROM calls WHERE tenant_id = @tenant ORDER BY created_at `
 	const rest = ` LIMIT @limit) c`
 	type counts struct {
@@ -93,14 +93,14 @@ func (d *DB) previewRestamp(ctx context.Context, tenant uuid.UUID, keep time.Dur
 		return tx.Raw("SELECT count(*) FROM calls WHERE tenant_id = ? AND ended_at IS NULL AND expires_at > statement_timestamp()", tenant).Scan(&s.Live).Error
 	})
 	s.EndsNow, s.EndsEarlier = old.EndsNow, old.EndsEarlier
-	s.LastEndBefore, s.LastEndAfter = later(old.LastEndBefore, young.LastEndBefore), later(old.LastEndAfter, young.LastEndAfter)
+	s.LastEndBefore, s.LastEndAfter = laterOf(old.LastEndBefore, young.LastEndBefore), laterOf(old.LastEndAfter, young.LastEndAfter)
 	if s.More = old.Looked > limit; s.More {
 		s.EndsNow, s.EndsEarlier = min(s.EndsNow, limit), min(s.EndsEarlier, limit)
 	}
 	return s, err
 }
 
-func later(a, b *time.Time) *time.Time {
+func laterOf(a, b *time.Time) *time.Time {
 	if a == nil || b != nil && b.After(*a) {
 		return b
 	}
