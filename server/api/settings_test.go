@@ -8,6 +8,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/api"
+	"clicktodial/server/audit"
 	"clicktodial/server/live"
 	"clicktodial/server/retention"
 	"clicktodial/server/store"
@@ -93,6 +94,7 @@ func TestRecordingOverHTTP(t *testing.T) {
 		t.Error("recorded without being asked")
 	}
 	reason, text := "quality", "To get better."
+	entry := audit.Entry(audit.System, "test", audit.Subject{Tenant: anna.tenant.ID}, "")
 	check(t, r.db.ChangeSettings(t.Context(), anna.tenant.ID, store.SettingsChange{RecordingReason: &reason, RecordingText: text}, entry))
 	made := read[api.Call](t, r.do(start).ok(t, 201))
 	if !made.RecordingEnabled || !r.finished(anna, made.ID).RecordingEnabled {

@@ -219,7 +219,7 @@ func TestRecording(t *testing.T) {
 		t.Errorf("dialled %d, left %d rows", p.sentCount(), len(b.history(t)))
 	}
 	reason := "quality"
-	entry := audit.Entry(audit.Operator, "test", audit.Subject{}, "")
+	entry := audit.Entry(audit.System, "test", audit.Subject{Tenant: b.tenant.ID}, "")
 	if err := b.db.ChangeSettings(context.Background(), b.tenant.ID, store.SettingsChange{RecordingReason: &reason, RecordingText: "x"}, entry); err != nil {
 		t.Fatal(err)
 	}
