@@ -132,17 +132,36 @@ ALTER TABLE tenants ADD CHECK (status = 'ended' OR wipe_at IS NULL);
 -- +goose StatementBegin
 CREATE FUNCTION ctd_kept_longer() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  PERFORM FROM tenants t WHERE t.id = OLD.id FOR UPDATE; -- see ctd_call_kept
   NEW.kept_ms := greatest(OLD.kept_ms, NEW.retention_days::bigint * 86400000);
   RETURN NEW;
 END $$;
 -- +goose StatementEnd
 CREATE TRIGGER tenants_kept_longer BEFORE UPDATE OF retention_days ON tenants
   FOR EACH ROW EXECUTE FUNCTION ctd_kept_longer();
+-- A new record is kept no longer than the tenant has said, and than shortening has
+-- reached. The lock is the one that the foreign key takes anyway; whoever lowers
+-- either waits for it, so that no click that had read the old ones comes after.
+-- +goose StatementBegin
+CREATE FUNCTION ctd_call_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  days bigint;
+  kept bigint;
+BEGIN
+  SELECT t.retention_days, t.kept_ms INTO days, kept FROM tenants t WHERE t.id = NEW.tenant_id FOR KEY SHARE;
+  IF days = 0 AND (NOT NEW.delete_at_end OR NEW.expires_at > NEW.created_at + interval '4 hours')
+    OR days > 0 AND NEW.expires_at > NEW.created_at + least(days * 86400000, kept) * interval '1 millisecond' THEN
+    RAISE EXCEPTION USING ERRCODE = 'check_violation', CONSTRAINT = 'calls_kept', MESSAGE = 'the record would be kept too long';
+  END IF;
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER calls_kept BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION ctd_call_kept();
 -- Their own triggers look through all devices: only where it matters.
 DROP TRIGGER tenants_allowed ON tenants;
 CREATE TRIGGER tenants_allowed BEFORE INSERT OR UPDATE OF endpoint_globs, caller_ids ON tenants
   FOR EACH ROW EXECUTE FUNCTION ctd_tenant_check();
-GRANT SELECT (created_at, ended_at, leaver_records, recording_reason, recording_text, wipe_at),
+GRANT SELECT (created_at, ended_at, kept_ms, leaver_records, recording_reason, recording_text, wipe_at),
   UPDATE (retention_days, users_may_delete, leaver_records, recording_reason, recording_text) ON tenants TO ctd_app;
 GRANT SELECT (ended_at, wipe_at) ON tenants TO ctd_auth;
 

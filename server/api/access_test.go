@@ -66,6 +66,8 @@ var routes = map[string]route{
 	"DELETE /v1/admin/users/{id}/devices/{phone}": {role: models.RoleAdmin, of: "user", status: 204},
 	"GET /v1/admin/settings":                      {role: models.RoleAdmin, status: 200},
 	"PUT /v1/admin/settings":                      {role: models.RoleAdmin, body: map[string]any{"requireSecondFactor": false}, status: 200},
+	"POST /v1/admin/settings/retention-preview":   {role: models.RoleAdmin, body: map[string]any{"days": 7}, status: 200},
+	"GET /v1/admin/retention":                     {role: models.RoleAdmin, status: 200},
 	"POST /v1/admin/revoke":                       {role: models.RoleAdmin, body: map[string]any{"reason": "everybody"}, status: 200},
 
 	"DELETE /v1/admin/users/{id}":                 {role: models.RoleAdmin, of: "user", status: 200},

@@ -104,16 +104,6 @@ type phoneID struct {
 	Phone uuid.UUID `path:"phone"`
 }
 
-// Settings are what the tenant's admin decides.
-type Settings struct {
-	RequireSecondFactor bool `json:"requireSecondFactor"`
-}
-
-type (
-	settingsInput  struct{ Body Settings }
-	settingsOutput struct{ Body Settings }
-)
-
 type everybodyInput struct {
 	Body struct {
 		Reason string `json:"reason,omitempty" maxLength:"800"`
@@ -157,8 +147,6 @@ func (a *API) registerAdmin(h huma.API) {
 	add.DefaultStatus = http.StatusNoContent
 	huma.Register(h, add, a.addPhone)
 	huma.Register(h, admin(http.MethodDelete, "/users/{id}/devices/{phone}", "removeDevice", "Take a phone away", 404), a.removePhone)
-	huma.Register(h, admin(http.MethodGet, "/settings", "getSettings", "What the company has decided"), a.getSettings)
-	huma.Register(h, admin(http.MethodPut, "/settings", "changeSettings", "Decide it"), a.changeSettings)
 }
 
 func (a *API) listPeople(ctx context.Context, in *peopleInput) (*list[Person], error) {
@@ -227,16 +215,4 @@ func (a *API) addPhone(ctx context.Context, in *newPhoneInput) (*struct{}, error
 
 func (a *API) removePhone(ctx context.Context, in *phoneID) (*struct{}, error) {
 	return nil, a.Auth.RemovePhone(ctx, principalOf(ctx).Actor(), in.ID, in.Phone)
-}
-
-func (a *API) getSettings(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
-	required, err := a.Auth.FactorRequired(ctx, principalOf(ctx).Actor())
-	return &settingsOutput{Settings{RequireSecondFactor: required}}, err
-}
-
-func (a *API) changeSettings(ctx context.Context, in *settingsInput) (*settingsOutput, error) {
-	if err := a.Auth.RequireFactor(ctx, principalOf(ctx).Actor(), in.Body.RequireSecondFactor); err != nil {
-		return nil, err
-	}
-	return a.getSettings(ctx, nil)
 }

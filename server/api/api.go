@@ -32,6 +32,7 @@ type API struct {
 	Company *call.Company
 	Auth    *auth.Service
 	Privacy *retention.Privacy
+	Chooser *retention.Chooser
 	Ready   func(context.Context) []Dependency
 	Origin  func(origin string) bool
 	MaxAge  time.Duration
@@ -66,6 +67,7 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerPrivacy(h)
 	a.registerExport(h)
 	a.registerCompany(h)
+	a.registerSettings(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)
 	mendDocument(h)
@@ -81,9 +83,12 @@ func mendDocument(h huma.API) {
 	for _, code := range web.Codes() {
 		schemas["Problem"].Properties["code"].Enum = append(schemas["Problem"].Properties["code"].Enum, code)
 	}
-	for _, of := range []string{"Call", "MaskedCall", "CompanyCall", "CompanyCallDetail"} {
-		diagnosis := schemas[of].Properties["diagnosis"]
-		schemas[of].Properties["diagnosis"] = &huma.Schema{AnyOf: []*huma.Schema{diagnosis, {Type: "null"}}}
+	for of, member := range map[string]string{
+		"Call": "diagnosis", "MaskedCall": "diagnosis", "CompanyCall": "diagnosis", "CompanyCallDetail": "diagnosis",
+		"Settings": "recording", "Retention": "shortening",
+	} {
+		object := schemas[of].Properties[member]
+		schemas[of].Properties[member] = &huma.Schema{AnyOf: []*huma.Schema{object, {Type: "null"}}}
 	}
 	schemas["Ref"].Properties["id"].Nullable = true
 	schemas["Receipt"].Properties["userId"].Nullable = true

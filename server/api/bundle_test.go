@@ -166,8 +166,9 @@ func (b *bundle) start(t *testing.T, o options) *replica {
 	}
 	r.huma = (&api.API{
 		Calls: r.calls, Auth: r.auth, Privacy: r.privacy, Company: &call.Company{DB: db, Index: live.NewTTLIndex(r.redis), Keys: b.keys, Now: time.Now},
-		Ready:  func(ctx context.Context) []api.Dependency { return r.ready(ctx, db) },
-		Origin: web.OwnOrigin(r.url, []string{extensionID}), MaxAge: o.maxAge, Now: b.now, Log: log, Closing: r.closing, Pace: o.pace,
+		Chooser: &retention.Chooser{DB: db, Ceiling: o.maxAge},
+		Ready:   func(ctx context.Context) []api.Dependency { return r.ready(ctx, db) },
+		Origin:  web.OwnOrigin(r.url, []string{extensionID}), MaxAge: o.maxAge, Now: b.now, Log: log, Closing: r.closing, Pace: o.pace,
 	}).Register(r.app)
 	if o.more != nil {
 		o.more(r.app)

@@ -21,6 +21,7 @@ type startCallInput struct {
 		DeviceID *uuid.UUID `json:"deviceId,omitempty" doc:"which of the user's own phones rings; the first when absent"`
 		Confirm  string     `json:"confirm,omitempty" maxLength:"200" doc:"the token of a second gesture, from numbers/check"`
 		Private  bool       `json:"private,omitempty" doc:"the record loses number and name when the call ends"`
+		Record   bool       `json:"recordingEnabled,omitempty" doc:"asks the PBX to record; the company must have declared why it records"`
 	}
 }
 
@@ -58,7 +59,7 @@ func (a *API) startCall(ctx context.Context, in *startCallInput) (*startCallOutp
 	if err != nil {
 		return nil, err
 	}
-	click := call.Click{Number: number, Name: name, Private: in.Body.Private, Confirm: in.Body.Confirm, Key: in.Key}
+	click := call.Click{Number: number, Name: name, Private: in.Body.Private, Record: in.Body.Record, Confirm: in.Body.Confirm, Key: in.Key}
 	if in.Body.DeviceID != nil {
 		click.DeviceID = *in.Body.DeviceID
 	}

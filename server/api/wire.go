@@ -44,6 +44,7 @@ type Call struct {
 	DurationSeconds  *int       `json:"durationSeconds" doc:"from connected to ended, whole seconds; null when never connected or not ended"`
 	ExpiresAt        time.Time  `json:"expiresAt" doc:"from this instant the record exists for nobody"`
 	Private          bool       `json:"private"`
+	RecordingEnabled bool       `json:"recordingEnabled" doc:"the PBX was asked to record"`
 	Can              Can        `json:"can"`
 }
 
@@ -53,7 +54,7 @@ func wireCall(row models.Call, lang string) Call {
 		ID: row.ID, Status: string(row.Status),
 		Device: Ref{row.DeviceID, row.DeviceLabel}, SignIn: Ref{row.GrantID, row.SignInLabel},
 		CreatedAt: row.CreatedAt.UTC(), CallerAnsweredAt: utc(row.CallerAnsweredAt), ConnectedAt: utc(row.ConnectedAt),
-		EndedAt: utc(row.EndedAt), ExpiresAt: row.ExpiresAt.UTC(), Private: row.Private,
+		EndedAt: utc(row.EndedAt), ExpiresAt: row.ExpiresAt.UTC(), Private: row.Private, RecordingEnabled: row.RecordingEnabled,
 		Can:             Can{HangUp: !row.Status.Ended()},
 		DurationSeconds: duration(row.ConnectedAt, row.EndedAt),
 		Reason:          (*string)(row.Reason), Diagnosis: wireDiagnosis(row.Diagnosis, lang),

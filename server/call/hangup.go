@@ -141,7 +141,7 @@ func (s *Service) endOverdue(ctx context.Context) {
 
 func overdue(call models.FollowedCall, now time.Time) (models.HangUpWhy, bool) {
 	switch {
-	case !now.Before(call.CreatedAt.Add(models.LongestCall)):
+	case !now.Before(call.CreatedAt.Add(models.LongestCall - expiryMargin)): // its record may have been shortened to that
 		return models.HangUpLimit, true
 	case !now.Before(call.ExpiresAt.Add(-expiryMargin)):
 		return models.HangUpRetention, true

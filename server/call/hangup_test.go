@@ -282,3 +282,26 @@ func TestHangUpAskedOfADeadReplica(t *testing.T) {
 		t.Errorf("ended as %s", got)
 	}
 }
+
+// Both sides of when a call is ended for lasting too long, or for its record: that of
+// one that was up when its company chose 0 days ends at the longest call, whatever
+// its follower remembers.
+func TestOverdue(t *testing.T) {
+	t.Parallel()
+	made := time.Date(2026, 3, 29, 0, 30, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		lives, after time.Duration
+		why          models.HangUpWhy
+	}{
+		"long before":                  {90 * models.Day, time.Hour, ""},
+		"just before the longest call": {90 * models.Day, models.LongestCall - expiryMargin - time.Millisecond, ""},
+		"the longest call":             {90 * models.Day, models.LongestCall - expiryMargin, models.HangUpLimit},
+		"just before its record":       {time.Minute, time.Minute - expiryMargin - time.Millisecond, ""},
+		"its record":                   {time.Minute, time.Minute - expiryMargin, models.HangUpRetention},
+	} {
+		why, due := overdue(models.FollowedCall{CreatedAt: made, ExpiresAt: made.Add(c.lives)}, made.Add(c.after))
+		if why != c.why || due != (c.why != "") {
+			t.Errorf("%s: %q %v", name, why, due)
+		}
+	}
+}

@@ -38,6 +38,7 @@ type Click struct {
 	Name     phone.Name
 	DeviceID uuid.UUID // Nil: the user's first phone
 	Private  bool
+	Record   bool   // the PBX is asked to record
 	Confirm  string // the token of a second gesture
 	Key      string // Idempotency-Key
 }
@@ -63,7 +64,7 @@ func (s *Service) Start(ctx context.Context, caller Caller, click Click) (call m
 	}
 	n := store.NewCall{
 		TenantID: caller.TenantID, UserID: caller.UserID, DeviceID: click.DeviceID, GrantID: caller.GrantID,
-		Number: click.Number, Name: click.Name, Private: click.Private,
+		Number: click.Number, Name: click.Name, Private: click.Private, Record: click.Record,
 		Key: click.Key, Fingerprints: prints, Barred: barred, At: started.UTC().Truncate(time.Millisecond), MaxAge: s.MaxAge,
 		ReplicaID: s.Replica, ChannelID: newChannelID(),
 	}
@@ -168,7 +169,7 @@ func (s *Service) dispatch(ctx context.Context, line pbx.Adapter, call models.Ca
 	s.track(follow(call))
 	req := pbx.Originate{
 		ChannelID: call.ChannelID, Endpoint: dial.Endpoint, Number: call.Number, Region: dial.Region,
-		Context: dial.DialplanContext, ShownName: call.Name, CallerID: dial.CallerID, Withheld: dial.Withheld,
+		Context: dial.DialplanContext, ShownName: call.Name, CallerID: dial.CallerID, Withheld: dial.Withheld, Record: call.RecordingEnabled,
 		RingTimeout: time.Duration(dial.RingSeconds) * time.Second,
 	}
 	failed := make(chan bool, 1)
@@ -328,6 +329,9 @@ func (s *Service) fingerprints(ctx context.Context, caller Caller, click Click, 
 		}
 		m := hmac.New(sha256.New, key)
 		fmt.Fprintf(m, "%s\n%q\n%s\n%t", click.Number.Reveal(), click.Name.Reveal(), click.DeviceID, click.Private)
+		if click.Record { // nothing of a click without it: its prints stay what they were
+			fmt.Fprint(m, "\nrecord")
+		}
 		prints[i] = m.Sum(nil)
 	}
 	return prints, nil

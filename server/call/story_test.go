@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"clicktodial/models"
+	"clicktodial/server/audit"
 	"clicktodial/server/store"
 )
 
@@ -198,5 +199,39 @@ func TestHangUpOfAnothers(t *testing.T) {
 	stranger.TenantID = uuid.New()
 	if err := s.HangUp(context.Background(), stranger, call.ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("another tenant's hang-up: %v", err)
+	}
+}
+
+// A call that is to be recorded says so to the PBX, when the company has declared
+// why it records; before, nothing rings.
+func TestRecording(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := newPeer()
+	s := b.start(t, p)
+	c := click(t, "020 123 4567")
+	c.Record = true
+	_, _, err := s.Start(context.Background(), b.caller, c)
+	if f := wantCode(t, err, "recording-reason-missing"); f.SupportCode == "" {
+		t.Error("the refusal was not noted")
+	}
+	if p.sentCount() != 0 || len(b.history(t)) != 0 {
+		t.Errorf("dialled %d, left %d rows", p.sentCount(), len(b.history(t)))
+	}
+	reason := "quality"
+	entry := audit.Entry(audit.System, "test", audit.Subject{Tenant: b.tenant.ID}, "")
+	if err := b.db.ChangeSettings(context.Background(), b.tenant.ID, store.SettingsChange{RecordingReason: &reason, RecordingText: "x"}, entry); err != nil {
+		t.Fatal(err)
+	}
+	for _, record := range []bool{true, false} {
+		c := click(t, "020 123 4567")
+		c.Record = record
+		call := b.dial(t, s.Service, c)
+		if req := p.nextOriginate(t); req.Record != record || call.RecordingEnabled != record || b.call(t, call.ID).RecordingEnabled != record {
+			t.Errorf("record %v: asked %v, row %v", record, req.Record, call.RecordingEnabled)
+		}
+		c.Record = !record
+		_, _, err := s.Start(context.Background(), b.caller, c)
+		wantCode(t, err, "idempotency-key-reused")
 	}
 }

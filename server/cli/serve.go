@@ -49,6 +49,9 @@ func (*serveCmd) Run(r *run) error {
 	if err := s.ledger.Open(r.ctx); err != nil {
 		return err
 	}
+	if err := s.restamp.Prepare(r.ctx); err != nil {
+		return err
+	}
 	s.checkRedis(r.ctx)
 	m := newMetrics(s)
 	closing := make(chan struct{})
@@ -70,6 +73,7 @@ func (*serveCmd) Run(r *run) error {
 	purge := r.newPurge(s.db, s.redis)
 	purge.Deleted, purge.Ended = m.purged, m.purgeEnded
 	start(purge.Run)
+	start(s.restamp.Run)
 	start(s.auth.Run)
 	if files != nil {
 		defer files.Close() //nolint:errcheck // the process ends
@@ -121,7 +125,7 @@ func (r *run) newApp(s *services, observe func(string, int, time.Duration), clos
 		Log: s.log, Now: time.Now, Observe: observe,
 	})
 	described := (&api.API{
-		Calls: s.calls, Company: s.company, Auth: s.auth, Privacy: s.rights, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
+		Calls: s.calls, Company: s.company, Auth: s.auth, Privacy: s.rights, Chooser: s.chooser, Ready: s.ready, MaxAge: r.cfg.HistoryMaxAge,
 		Origin: web.OwnOrigin(r.cfg.PublicURL, r.cfg.ExtensionIDs), Now: time.Now, Log: s.log, Closing: closing,
 	}).Register(app)
 	if r.cfg.Loopback() {

@@ -124,7 +124,7 @@ type tenantSetCmd struct {
 	ID        string   `arg:"" help:"The tenant."`
 	Name      *string  `help:"The company's name."`
 	Region    *string  `help:"Where its people are."`
-	Days      *int     `help:"How long new calls are kept, 0 to 365."`
+	Days      *int     `help:"How long calls are kept, 0 to 365: fewer shorten what exists, more hold for new calls."`
 	Endpoints []string `help:"Which phones it may have."`
 	CallerIDs *string  `name:"caller-ids" help:"Which numbers it may show, with commas between; '' for any."`
 	PBX       string   `name:"pbx" help:"A PBX of its own."`
@@ -165,7 +165,6 @@ func (c *tenantSetCmd) Run(r *run) error {
 	if change.PBX, err = r.sealPBX(c.PBX); err != nil {
 		return err
 	}
-	entry := audit.Entry(audit.Operator, "tenant-set", audit.Subject{Kind: "tenant", ID: id, Tenant: id}, "")
 	return r.withDB(func(db *store.DB) error {
 		if c.CallerIDs != nil {
 			t, err := db.Tenant(r.ctx, id)
@@ -179,11 +178,31 @@ func (c *tenantSetCmd) Run(r *run) error {
 			owned := models.Texts(ids)
 			change.CallerIDs = &owned
 		}
-		if err := db.SetTenant(r.ctx, id, change, entry); err != nil {
+		return c.set(r, db, id, change)
+	})
+}
+
+// set changes the tenant and says what becomes of its records: it asks nothing.
+func (c *tenantSetCmd) set(r *run, db *store.DB, id uuid.UUID, change store.TenantChange) error {
+	out := map[string]any{"tenantId": id}
+	told := ""
+	change.Ceiling = r.cfg.HistoryMaxAge
+	if c.Days != nil {
+		s, err := db.PreviewRestamp(r.ctx, id, models.Keep(*c.Days, change.Ceiling))
+		if err != nil {
 			return err
 		}
-		return r.print(map[string]any{"tenantId": id}, func(w io.Writer) { fmt.Fprintln(w, "changed") })
-	})
+		out["endsNow"], out["endsEarlier"], out["live"], out["more"] = s.EndsNow, s.EndsEarlier, s.Live, s.More
+		told = fmt.Sprintf("%d records end now, %d others sooner than they were to, %d calls are up and let be\n", s.EndsNow, s.EndsEarlier, s.Live)
+		if s.More {
+			told += fmt.Sprintf("(of the oldest %d; there are more)\n", store.CountLimit)
+		}
+	}
+	entry := audit.Entry(audit.Operator, "tenant-set", audit.Subject{Kind: "tenant", ID: id, Tenant: id}, "")
+	if err := db.SetTenant(r.ctx, id, change, entry); err != nil {
+		return err
+	}
+	return r.print(out, func(w io.Writer) { fmt.Fprint(w, "changed\n", told) })
 }
 
 type tenantEndCmd struct {

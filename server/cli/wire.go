@@ -153,6 +153,8 @@ type services struct {
 	rights  *retention.Privacy
 	company *call.Company
 	ledger  *retention.Ledger
+	restamp *retention.RestampJob
+	chooser *retention.Chooser
 	log     *slog.Logger
 }
 
@@ -191,6 +193,7 @@ func (r *run) newServices() (*services, error) {
 		DB: s.db, Index: index, Fanout: s.fanout, Lines: s.lines,
 		Check: policy.Default.Check, Keys: s.keys, MaxAge: r.cfg.HistoryMaxAge, Now: time.Now, Log: s.log,
 	})
+	s.wireRetention(r.cfg.HistoryMaxAge)
 	return s, err
 }
 
@@ -199,6 +202,18 @@ func privacy(db *store.DB, index *live.TTLIndex, keys *secret.Keys, people *auth
 	return &retention.Privacy{
 		DB: db, Index: index, Keys: keys, Now: time.Now, Log: log, EndSignIns: people.EndSignIns, ChangePerson: people.ChangePerson,
 	}
+}
+
+// wireRetention lets a change of retention wake the job that sees to it.
+func (s *services) wireRetention(ceiling time.Duration) {
+	wake := make(chan struct{}, 1)
+	s.restamp = &retention.RestampJob{DB: s.db, Index: live.NewTTLIndex(s.redis), Ceiling: ceiling, Log: s.log, Wake: wake}
+	s.chooser = &retention.Chooser{DB: s.db, Ceiling: ceiling, Wake: func() {
+		select {
+		case wake <- struct{}{}:
+		default: // it is about to look
+		}
+	}}
 }
 
 // newMailer gives nil where SMTP_URL is not set: links are shown instead.

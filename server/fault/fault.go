@@ -34,6 +34,8 @@ type Error struct {
 	Kind   Kind
 	Code   string // stable, kebab-case; listed in /openapi.json
 	Detail string // one English sentence for people; says nothing of the input
+	Say    string // the sentence that is told instead of the code's own; "": the code's
+	Args   []any  // what is put into that sentence: counts, never a person's
 	Err    error  // the cause, for the log only; may be nil
 
 	// SupportCode is what a user reads out to support, when the refusal was noted.

@@ -76,6 +76,7 @@ type Originate struct {
 	ShownName   phone.Name    // shown on the own phone beside the number; may be ""
 	CallerID    phone.Number  // what the callee sees; zero: Withheld decides
 	Withheld    bool          // the callee sees no number
+	Record      bool          // the PBX is asked to record; whether and how it does is its own
 	RingTimeout time.Duration // how long the own phone rings; 1 s to 120 s
 }
 

@@ -28,6 +28,7 @@ type NewCall struct {
 	Number   phone.Number
 	Name     phone.Name
 	Private  bool
+	Record   bool   // the PBX is asked to record
 	Key      string // the client's idempotency key
 	// Fingerprints of the request under the key of today and of yesterday: a
 	// click may be repeated over midnight.
@@ -63,6 +64,8 @@ type callerRow struct {
 	DisabledAt      *time.Time
 	Status          models.TenantStatus
 	RetentionDays   int
+	KeptMS          int64
+	MayRecord       bool
 	PBXID           *uuid.UUID `gorm:"column:pbx_id"`
 	DeviceID        *uuid.UUID
 	DeviceLabel     string
@@ -85,8 +88,19 @@ type callCounts struct {
 
 // CreateCall commits the row of a call, in one transaction with the client's
 // key, or finds the call that the key made before (replayed). Errors: no-device,
-// do-not-dial, too-many-calls, pace-exceeded, idempotency-key-reused, call-gone.
+// do-not-dial, too-many-calls, pace-exceeded, idempotency-key-reused, call-gone,
+// recording-reason-missing.
 func (d *DB) CreateCall(ctx context.Context, n NewCall) (call models.Call, dial Dial, replayed bool, err error) {
+	const tries = 3 // the tenant may shorten its retention between our look and our insert
+	for try := 1; ; try++ {
+		call, dial, replayed, err = d.createCall(ctx, n)
+		if try == tries || !violates(err, "calls_kept") {
+			return call, dial, replayed, err
+		}
+	}
+}
+
+func (d *DB) createCall(ctx context.Context, n NewCall) (call models.Call, dial Dial, replayed bool, err error) {
 	err = d.travel(ctx, func(s session) error {
 		caller, counts, before, err := d.lockCaller(s, n)
 		if err != nil {
@@ -118,7 +132,7 @@ func (d *DB) lockCaller(s session, n NewCall) (row callerRow, counts callCounts,
 	t.begin(roleApp, n.TenantID)
 	var key models.Idempotency
 	var known, used, counted bool
-	t.ask(`SELECT u.disabled_at, t.status, t.retention_days, t.pbx_id, t.region, t.ring_seconds, t.dialplan_context,
+	t.ask(`SELECT u.disabled_at, t.status, t.retention_days, t.kept_ms, t.recording_reason IS NOT NULL AS may_record, t.pbx_id, t.region, t.ring_seconds, t.dialplan_context,
 		  d.id AS device_id, coalesce(d.label, '') AS device_label, coalesce(d.endpoint, '') AS endpoint, d.caller_id,
 		  coalesce(d.withheld, false) AS withheld,
 		  coalesce(g.device_name, '') AS sign_in_label, $6 AND (g.id IS NULL OR g.revoked_at IS NOT NULL) AS signed_out
@@ -237,6 +251,10 @@ func checkCaller(n NewCall, caller callerRow, counts callCounts) error {
 		}
 		return fault.New(fault.Refused, "no-device", "No phone is set up for you yet. Ask your administrator to add one.")
 	}
+	if n.Record && !caller.MayRecord {
+		return fault.New(fault.Refused, "recording-reason-missing",
+			"Calls cannot be recorded: your company has not declared why it records.")
+	}
 	if counts.Live >= n.Limits.AtOnce {
 		return fault.New(fault.Refused, "too-many-calls", "You already have as many calls up as you may have at once.")
 	}
@@ -250,13 +268,13 @@ func checkCaller(n NewCall, caller callerRow, counts callCounts) error {
 
 // rows is where a call gets its number and name.
 func (n NewCall) rows(caller callerRow) (models.Call, Dial) {
-	expires, deleteAtEnd := models.Expiry(n.At, caller.RetentionDays, n.MaxAge)
+	expires, deleteAtEnd := models.Expiry(n.At, caller.RetentionDays, caller.ceiling(n.MaxAge))
 	masked := n.Number.Masked()
 	call := models.Call{
 		ID: uuid.Must(uuid.NewV7()), TenantID: n.TenantID, UserID: n.UserID,
 		DeviceID: caller.DeviceID, DeviceLabel: caller.DeviceLabel, SignInLabel: caller.SignInLabel,
 		Number: n.Number, Name: n.Name, NumberMasked: &masked,
-		Private: n.Private, DeleteAtEnd: deleteAtEnd,
+		Private: n.Private, DeleteAtEnd: deleteAtEnd, RecordingEnabled: n.Record,
 		Status: models.Initiating, Dispatch: models.Dispatching,
 		ReplicaID: n.ReplicaID, PBXID: caller.PBXID, ChannelID: n.ChannelID,
 		CreatedAt: n.At, ExpiresAt: expires,
@@ -273,6 +291,15 @@ func (n NewCall) rows(caller callerRow) (models.Call, Dial) {
 		Endpoint: caller.Endpoint, CallerID: caller.CallerID, Withheld: caller.Withheld,
 		Region: caller.Region, RingSeconds: caller.RingSeconds, DialplanContext: caller.DialplanContext,
 	}
+}
+
+// ceiling is HISTORY_MAX_AGE, or what records have been shortened to by a replica
+// whose own is lower: until this one is started anew, the lower holds.
+func (c callerRow) ceiling(maxAge time.Duration) time.Duration {
+	if c.RetentionDays == 0 {
+		return maxAge
+	}
+	return min(maxAge, time.Duration(c.KeptMS)*time.Millisecond)
 }
 
 func takeCall(tx *gorm.DB, tenant, user, id uuid.UUID) (models.Call, error) {

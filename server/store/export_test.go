@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -83,4 +84,14 @@ func (d *DB) HistoryStatement(tenant, user uuid.UUID, page Page) Statement {
 // CallStatement is that of Call.
 func (d *DB) CallStatement(tenant, user, id uuid.UUID) Statement {
 	return statementOf(findCall(d.dry, tenant, user, id).Take(&models.Call{}))
+}
+
+// CountCallsBy counts so many at a time.
+func (d *DB) CountCallsBy(ctx context.Context, tenant uuid.UUID, some int64) (int64, error) {
+	return d.countCalls(ctx, tenant, some)
+}
+
+// PreviewOf looks at so many records.
+func (d *DB) PreviewOf(ctx context.Context, tenant uuid.UUID, keep time.Duration, limit int64) (Shortening, error) {
+	return d.previewRestamp(ctx, tenant, keep, limit)
 }

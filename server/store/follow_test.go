@@ -144,6 +144,9 @@ func TestEndOfARecord(t *testing.T) {
 			if row.whole && (got.Number != n.Number || got.Name != n.Name) {
 				t.Errorf("afterwards: %v %v", got.Number, got.Name)
 			}
+			if words := b.count(t, "call_words"); row.whole && words != 2 || !row.whole && words != 0 {
+				t.Errorf("%d words of its name", words)
+			}
 			if count := b.count(t, "call_events"); row.stays && count != 2 || !row.stays && count != 0 {
 				t.Errorf("%d lines of its timeline", count)
 			}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -52,6 +53,9 @@ func (d *DB) CreateTenant(ctx context.Context, t models.Tenant, admin models.Use
 				return err
 			}
 		}
+		if t.KeptMS == 0 {
+			t.KeptMS = models.Keep(t.RetentionDays, math.MaxInt64).Milliseconds() // nothing to shorten yet
+		}
 		if err := tx.Create(&t).Error; err != nil {
 			return err
 		}
@@ -68,11 +72,14 @@ type TenantChange struct {
 	EndpointGlobs *models.Texts
 	CallerIDs     *models.Texts
 	PBX           *models.PBXConnection
+
+	Ceiling time.Duration // HISTORY_MAX_AGE; 0: not known here
 }
 
-// SetTenant changes a tenant; ErrNotFound when there is none.
+// SetTenant changes a tenant; ErrNotFound when there is none. Records that would
+// be kept too long now are shortened in the background, see Restamp.
 func (d *DB) SetTenant(ctx context.Context, id uuid.UUID, change TenantChange, entry models.Audit) error {
-	return d.asOperator(ctx, entry, func(tx *gorm.DB) error {
+	return named(d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
 		set := map[string]any{}
 		put(set, "name", change.Name)
 		put(set, "region", change.Region)
@@ -89,12 +96,27 @@ func (d *DB) SetTenant(ctx context.Context, id uuid.UUID, change TenantChange, e
 		if len(set) == 0 {
 			return fault.New(fault.Refused, "nothing-to-change", "Say what to change.")
 		}
-		res := tx.Model(&models.Tenant{}).Where("id = ?", id).Updates(set)
-		if res.Error == nil && res.RowsAffected == 0 {
-			return ErrNotFound
+		return changeTenant(tx, id, set, change.Ceiling, entry)
+	}))
+}
+
+// changeTenant writes what is set, with its entry. The row is locked as shortening
+// locks it: see ctd_call_kept of migrations/0006_retention.sql.
+func changeTenant(tx *gorm.DB, id uuid.UUID, set map[string]any, ceiling time.Duration, entry models.Audit) error {
+	days, retention := set["retention_days"].(int)
+	var kept int64
+	if retention {
+		if err := tx.Raw("SELECT kept_ms FROM tenants WHERE id = ? FOR UPDATE", id).Scan(&kept).Error; err != nil {
+			return err
 		}
-		return res.Error
-	})
+	}
+	if err := one(tx.Model(&models.Tenant{}).Where("id = ?", id).Updates(set)); err != nil {
+		return err
+	}
+	if err := addAudit(tx, entry); err != nil || !retention {
+		return err
+	}
+	return raiseKept(tx, id, kept, days, ceiling)
 }
 
 func put[T any](set map[string]any, column string, value *T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -114,7 +115,7 @@ func NewProblem(err error, lang string) *Problem { return asFault(err).problem(l
 func (k known) problem(lang string) *Problem {
 	p := &Problem{
 		Type: "urn:clicktodial:problem:" + k.fault.Code, Title: http.StatusText(k.status), Status: k.status,
-		Detail: Sentence(k.fault.Code, lang, k.fault.Detail), Code: k.fault.Code, SupportCode: k.fault.SupportCode,
+		Detail: k.sentence(lang), Code: k.fault.Code, SupportCode: k.fault.SupportCode,
 		headers: http.Header{},
 	}
 	if k.fault.RetryAfter > 0 {
@@ -124,6 +125,13 @@ func (k known) problem(lang string) *Problem {
 		p.headers.Set("WWW-Authenticate", "Bearer")
 	}
 	return p
+}
+
+func (k known) sentence(lang string) string {
+	if k.fault.Say == "" {
+		return Sentence(k.fault.Code, lang, k.fault.Detail)
+	}
+	return fmt.Sprintf(Sentence(k.fault.Say, lang, "%s %s"), k.fault.Args...)
 }
 
 // errorHandler answers what did not come through Huma, and what never reached a

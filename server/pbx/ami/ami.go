@@ -8,6 +8,9 @@
 // calls, reconcile.go finds them again, originate.go acts, devices.go and
 // check.go ask.
 //
+// A call that is to be recorded carries the channel variable CLICKTODIAL_RECORD=1;
+// recording is the dialplan's (MixMonitor), and where it goes too.
+//
 // The account needs read = call and write = call,originate, and no more.
 package ami
 

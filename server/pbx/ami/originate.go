@@ -49,6 +49,10 @@ func (p *PBX) Originate(ctx context.Context, req pbx.Originate) error {
 	return nil
 }
 
+// recordVariable tells the dialplan, on both legs, that this call is to be recorded:
+// nothing here records, and a dialplan that does not look at it does not either.
+const recordVariable = "CLICKTODIAL_RECORD"
+
 // originate makes the action. What the own phone shows while it rings, and what
 // the callee sees, were measured on Asterisk 22: a CallerID header sets both, and
 // overrides the variables. So a phone that is rung directly gets variables, and
@@ -89,6 +93,9 @@ func (c config) originate(req pbx.Originate, actionID string) (action, error) {
 		a = append(a, field{"Variable", "__CTD_CALLERID=" + callerID})
 	} else {
 		a = append(a, field{"Variable", "__CTD_CALLERID=withheld"})
+	}
+	if req.Record {
+		a = append(a, field{"Variable", "__" + recordVariable + "=1"})
 	}
 	name := showable(req.ShownName.Reveal())
 	if c.local() {
