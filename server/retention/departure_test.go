@@ -1,6 +1,7 @@
 package retention_test
 
 import (
+	"database/sql"
 	"errors"
 	"sync"
 	"testing"
@@ -152,17 +153,49 @@ func TestWhoMayDepart(t *testing.T) {
 	other := r.person(t, r.ours, "chef@ours.test", models.RoleAdmin)
 	var work sync.WaitGroup
 	errs := make([]error, 2)
+	release := r.holdAdmins(t, r.ours)
 	work.Go(func() { _, errs[0] = r.Depart(ctx, r.ours.by(), other.ID, uuid.Nil) })
 	work.Go(func() {
 		by := models.Actor{Role: models.RoleAdmin, UserID: other.ID, TenantID: r.ours.id}
 		_, errs[1] = r.Depart(ctx, by, r.ours.admin.ID, uuid.Nil)
 	})
+	release()
 	work.Wait()
 	if (errs[0] == nil) == (errs[1] == nil) {
 		t.Errorf("%v", errors.Join(errs...))
 	}
 	if got := r.value(t, "ctd_app", r.ours.id, "SELECT count(*) FROM users WHERE role = 'admin' AND disabled_at IS NULL"); got != "1" {
 		t.Errorf("%s admins are left", got)
+	}
+}
+
+// holdAdmins locks the company's admins until release, which waits for two others
+// that want to.
+func (r *rights) holdAdmins(t *testing.T, c company) (release func()) {
+	t.Helper()
+	db, err := sql.Open("pgx", r.url)
+	check(t, err)
+	t.Cleanup(func() { db.Close() }) //nolint:errcheck // over
+	tx, err := db.Begin()
+	check(t, err)
+	_, err = tx.Exec("SELECT set_config('role', 'ctd_operator', true)")
+	check(t, err)
+	_, err = tx.Exec("SELECT FROM users WHERE tenant_id = $1 AND role = 'admin' FOR UPDATE", c.id)
+	check(t, err)
+	return func() {
+		t.Helper()
+		for end := time.Now().Add(deadline); ; {
+			var waiting int
+			check(t, db.QueryRow("SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()").Scan(&waiting))
+			if waiting == 2 {
+				break
+			}
+			if time.Now().After(end) {
+				t.Errorf("%d wait for the admins", waiting)
+				break
+			}
+		}
+		check(t, tx.Rollback())
 	}
 }
 
