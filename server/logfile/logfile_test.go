@@ -268,7 +268,13 @@ func TestNoFolder(t *testing.T) {
 	if _, err := s.Write([]byte("x\n")); err == nil {
 		t.Error("it was written")
 	}
+	if err := os.Mkdir(s.path, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Tend(); err == nil {
 		t.Error("nobody is told")
+	}
+	if err := s.Tend(); err != nil {
+		t.Errorf("told twice: %v", err)
 	}
 }
