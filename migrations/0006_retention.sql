@@ -119,6 +119,8 @@ ALTER TABLE tenants
   ADD recording_reason text CHECK (recording_reason IN ('agreement-proof', 'quality', 'training', 'legal-duty', 'complaints', 'safety')),
   ADD recording_text text CHECK (char_length(recording_text) BETWEEN 1 AND 500),
   ADD wipe_at timestamptz, -- when all data of an ended contract goes
+  ADD wiped_calls bigint NOT NULL DEFAULT 0, -- what of it has gone already
+  ADD wiped_others bigint NOT NULL DEFAULT 0,
   ADD CHECK ((recording_reason IS NULL) = (recording_text IS NULL));
 ALTER TABLE tenants NO FORCE ROW LEVEL SECURITY;
 UPDATE tenants SET wipe_at = ended_at + interval '90 days' WHERE status = 'ended';
@@ -335,7 +337,7 @@ GRANT SELECT, INSERT ON evidence TO ctd_purger;
 CREATE POLICY purger ON evidence TO ctd_purger USING (true) WITH CHECK (true);
 
 -- Calls: those that are due, and what is left of an ended contract.
-GRANT SELECT (id, wipe_at), DELETE, UPDATE (id) ON tenants TO ctd_purger;
+GRANT SELECT (id, ended_at, wipe_at, wiped_calls, wiped_others), DELETE, UPDATE (wiped_calls, wiped_others) ON tenants TO ctd_purger;
 CREATE POLICY purger ON tenants TO ctd_purger USING (wipe_at <= statement_timestamp());
 GRANT SELECT (tenant_id, user_id, ended_at) ON calls TO ctd_purger;
 ALTER POLICY purger ON calls

@@ -29,6 +29,8 @@ type Tenant struct {
 	RecordingReason *string       // nil: no call may be recorded
 	RecordingText   *string       // in the tenant's own words
 	WipeAt          *time.Time    // of an ended contract: when all its data goes
+	WipedCalls      int64         // of which have gone already
+	WipedOthers     int64
 }
 
 // LeaverRecords is what becomes of the calls of a user who leaves.

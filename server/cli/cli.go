@@ -28,6 +28,8 @@ type commands struct {
 		Create tenantCreateCmd `cmd:"" help:"Make a tenant and its first admin."`
 		Set    tenantSetCmd    `cmd:"" help:"Change a tenant."`
 		End    tenantEndCmd    `cmd:"" help:"End a tenant's contract: nobody of it can sign in or call."`
+
+		Certificate tenantCertificateCmd `cmd:"" help:"Show the certificate that all data of an ended contract has gone."`
 	} `cmd:"" help:"Customer companies."`
 	User struct {
 		Create   userCreateCmd   `cmd:"" help:"Make a user."`
@@ -52,7 +54,10 @@ type commands struct {
 	Number struct {
 		Check numberCheckCmd `cmd:"" help:"Say what a number is and whether it may be dialled."`
 	} `cmd:"" help:"Telephone numbers."`
-	Purge   purgeCmd   `cmd:"" help:"Delete the records whose time has come."`
+	Purge struct {
+		Now    purgeCmd       `cmd:"" default:"withargs" hidden:"" help:"Delete the records whose time has come."`
+		Verify purgeVerifyCmd `cmd:"" help:"Recompute the chain of evidence that the purges have left."`
+	} `cmd:"" help:"Delete the records whose time has come."`
 	OpenAPI openAPICmd `cmd:"" name:"openapi" help:"Print the API's OpenAPI document."`
 	Config  struct {
 		Print configPrintCmd `cmd:"" help:"Print the configuration, secrets masked."`

@@ -252,32 +252,6 @@ func TestPBXCheck(t *testing.T) {
 	}
 }
 
-func TestPurgeCommand(t *testing.T) {
-	t.Parallel()
-	full := setup(t)
-	full.seed()
-	full.with("HISTORY_MAX_AGE", "2s").run("dial", "0201234567", "--user", "anna@demo.test", "--follow").ok()
-	s := full.bare()
-	if got := s.run("purge", "--once", "--json").object(); text(got["calls"]) != "0" && text(got["calls"]) != "1" {
-		t.Errorf("%v", got)
-	}
-	eventually(t, "it is due", func() bool {
-		return s.look("ctd_follow", "SELECT count(*)::text FROM calls WHERE expires_at > clock_timestamp()") == "0"
-	})
-	if got := s.run("purge", "--dry-run", "--json").object(); text(got["due"]) != "1" {
-		t.Errorf("%v", got)
-	}
-	if got := s.run("purge", "--json").object(); text(got["calls"]) != "1" {
-		t.Errorf("%v", got)
-	}
-	if got := s.run("purge", "--dry-run").ok(); !strings.Contains(got.out, "0 calls") {
-		t.Errorf("%q", got.out)
-	}
-	if n := s.look("ctd_follow", "SELECT count(*)::text FROM calls"); n != "0" {
-		t.Errorf("%s calls", n)
-	}
-}
-
 func TestMigrateCommand(t *testing.T) {
 	t.Parallel()
 	url := testdb.EmptyURL(t)

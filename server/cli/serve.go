@@ -18,7 +18,6 @@ import (
 	"clicktodial/server/api"
 	"clicktodial/server/console"
 	"clicktodial/server/fault"
-	"clicktodial/server/retention"
 	"clicktodial/server/web"
 )
 
@@ -59,7 +58,9 @@ func (*serveCmd) Run(r *run) error {
 	defer stop()
 	start := func(fn func(context.Context) error) { work.Go(func() { _ = fn(ctx) }) } // they end with ctx, and log what goes wrong
 	start(s.calls.Run)
-	start((&retention.PurgeJob{DB: s.db, Interval: r.cfg.PurgeInterval, Log: s.log}).Run)
+	purge := r.newPurge(s.db, s.redis)
+	purge.Deleted, purge.Ended = m.purged, m.purgeEnded
+	start(purge.Run)
 	start(s.auth.Run)
 	metrics := &http.Server{Handler: m.handler(), ReadHeaderTimeout: 5 * time.Second}
 	work.Go(func() { _ = metrics.Serve(inside) })

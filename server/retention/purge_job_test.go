@@ -4,66 +4,34 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/google/uuid"
-
 	"clicktodial/models"
-	"clicktodial/server/audit"
-	"clicktodial/server/phone"
+	"clicktodial/server/fault"
+	"clicktodial/server/live"
 	"clicktodial/server/retention"
-	"clicktodial/server/store"
 	"clicktodial/server/testdb"
 )
 
-const deadline = 15 * time.Second
-
-// setup gives a database, and a function that enters a call of the age.
-func setup(t *testing.T) (*store.DB, func(age time.Duration) uuid.UUID) {
-	t.Helper()
-	db := testdb.Open(t)
-	tenant := models.Tenant{
-		ID: uuid.Must(uuid.NewV7()), Name: "Acme", Region: "NL", Status: models.TenantActive, RetentionDays: 90,
-		RingSeconds: 25, EndpointGlobs: models.Texts{"*"}, CreatedAt: time.Now(),
-	}
-	user := models.User{ID: uuid.Must(uuid.NewV7()), TenantID: &tenant.ID, Email: "anna@example.test", Role: models.RoleAdmin, CreatedAt: time.Now()}
-	entry := audit.Entry(audit.Operator, "test", audit.Subject{}, "")
-	if err := db.CreateTenant(t.Context(), tenant, user, nil, entry); err != nil {
-		t.Fatal(err)
-	}
-	device := models.Device{ID: uuid.Must(uuid.NewV7()), TenantID: tenant.ID, UserID: user.ID, Label: "Desk", Endpoint: "101", CreatedAt: time.Now()}
-	if err := db.AddDevice(t.Context(), device, entry); err != nil {
-		t.Fatal(err)
-	}
-	n, err := phone.Parse("+31201234567", "NL")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return db, func(age time.Duration) uuid.UUID {
-		t.Helper()
-		row, _, _, err := db.CreateCall(t.Context(), store.NewCall{
-			TenantID: tenant.ID, UserID: user.ID, Number: n, Name: "Jan Jansen", Key: uuid.NewString(),
-			Fingerprints: [2][]byte{make([]byte, 32), make([]byte, 32)}, At: time.Now().Add(-age).Truncate(time.Millisecond), MaxAge: 90 * models.Day,
-			Limits: store.Limits{AtOnce: 100000}, ReplicaID: uuid.New(), ChannelID: "test-" + uuid.NewString(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return row.ID
-	}
-}
-
+// At its end and an interval and 5 seconds, a record has gone for the database's
+// owner; before its end it is there.
 func TestPurgeTakesWhatIsDue(t *testing.T) {
 	t.Parallel()
-	db, enter := setup(t)
+	b := setup(t)
 	log := &strings.Builder{}
-	job := &retention.PurgeJob{DB: db, Interval: 100 * time.Millisecond, Log: slog.New(slog.NewTextHandler(log, nil))}
-	enter(time.Hour)
-	const soon = 300 * time.Millisecond
+	job := b.job(nil)
+	job.Log = slog.New(slog.NewTextHandler(log, nil))
+	b.enter(time.Hour)
+	const soon = 700 * time.Millisecond
+	var ends time.Time
 	for range 3 {
-		enter(90*models.Day - soon)
+		ends = b.enter(90*models.Day - soon).ExpiresAt
 	}
 	if done, err := job.Once(t.Context()); err != nil || done.Calls != 0 {
 		t.Fatalf("%+v %v", done, err)
@@ -71,14 +39,14 @@ func TestPurgeTakesWhatIsDue(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- job.Run(ctx) }()
-	began := time.Now()
-	for left := int64(-1); left != 0; {
-		left = due(t, db)
-		if time.Since(began) > deadline {
-			t.Fatalf("%d calls are still due", left)
+	for left := 4; left != 1; {
+		before := time.Now()
+		left = b.left("true")
+		if left < 4 && time.Now().Before(ends.Add(-5*time.Millisecond)) {
+			t.Fatalf("%d are left, %v before their end", left, time.Until(ends))
 		}
-		if left == 0 && time.Since(began) < soon {
-			left = -1 // they are not due yet
+		if left > 1 && before.After(ends.Add(job.Interval+5*time.Second)) {
+			t.Fatalf("%d are left, %v after their end", left, time.Since(ends))
 		}
 	}
 	cancel()
@@ -96,31 +64,260 @@ func TestPurgeTakesWhatIsDue(t *testing.T) {
 	if done, err := job.Once(t.Context()); err != nil || done.Calls != 0 {
 		t.Errorf("%+v %v", done, err)
 	}
+	if c := b.chain(); c.Calls != 3 {
+		t.Errorf("%+v", c)
+	}
 }
 
-func due(t *testing.T, db *store.DB) int64 {
-	t.Helper()
-	n, err := db.CountDue(t.Context())
+// Any number of purgers at once: nothing twice, nothing left.
+func TestPurgersAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const due, living = 4321, 50
+	b.calls(due, living)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	var told atomic.Int64
+	for range 3 {
+		job := b.job(nil)
+		job.DB, job.Interval = b.open(b.url), time.Millisecond
+		job.Deleted = func(calls, _ int64) { told.Add(calls) }
+		all.Go(func() { _ = job.Run(ctx) }) // it ends with ctx
+	}
+	b.eventually("all is gone", func() bool { return b.left("true") == living })
+	cancel()
+	all.Wait()
+	if n := told.Load(); n != due {
+		t.Errorf("%d were deleted, of %d", n, due)
+	}
+	if c := b.chain(); c.Calls != due || c.Interrupted > 1 { // the one that was told to stop
+		t.Errorf("%+v", c)
+	}
+}
+
+func (b *bundle) eventually(what string, is func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(deadline); !is(); {
+		if time.Now().After(end) {
+			b.t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// A process that dies at whatever step: another makes up for it within the lease's
+// time, and the evidence is of what was deleted, no more and no less.
+func TestPurgerDies(t *testing.T) {
+	t.Parallel()
+	for _, at := range retention.Steps {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			due := retention.CallBatch() + 10
+			b.calls(due, 1)
+			index := live.NewTTLIndex(testdb.Redis(t))
+			dying := b.job(index)
+			dying.Interval = time.Hour
+			seen := 0
+			dying.After(func(step string) {
+				if step == at {
+					seen++
+					runtime.Goexit() // what is deferred runs, as the end of a process ends its transactions; nothing else does
+				}
+			})
+			died := make(chan struct{})
+			go func() {
+				defer close(died)
+				_, _ = dying.Once(t.Context()) // it does not come back
+			}()
+			<-died
+			if seen != 1 {
+				t.Fatalf("the step was seen %d times", seen)
+			}
+			began := time.Now()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			other := b.job(index)
+			other.Interval = time.Hour // but for the one that died, no run would be due
+			ended := make(chan struct{})
+			if at != "the evidence was left" {
+				go func() { defer close(ended); _ = other.Run(ctx) }()
+				b.eventually("another makes up for it", func() bool { return b.left("true") == 1 && b.chain().Runs == 2 })
+				if took := time.Since(began); took > 3*time.Second+time.Second+5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				cancel()
+				<-ended
+			}
+			if c := b.chain(); int(c.Calls) != due || b.left("true") != 1 {
+				t.Errorf("%+v, %d are left", c, b.left("true"))
+			}
+		})
+	}
+}
+
+// The line to Postgres goes down within a batch, before it is committed: the batch
+// is undone, and another replica does it.
+func TestPurgerLosesItsLine(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const due = 20
+	b.calls(due, 1)
+	// The end of the batch, in its transaction, waits.
+	b.asOwner(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.calls > OLD.calls THEN PERFORM pg_sleep(1.5); END IF; RETURN NEW; END'`)
+	b.asOwner("CREATE TRIGGER wait BEFORE UPDATE ON leases FOR EACH ROW EXECUTE FUNCTION wait()")
+	line := testdb.NewLine(t, b.url)
+	job := b.job(nil)
+	job.DB = b.open(line.URL)
+	ended := make(chan error, 1)
+	go func() { _, err := job.Once(t.Context()); ended <- err }()
+	b.eventually("it is within the batch", func() bool {
+		var n int
+		err := b.raw.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'").Scan(&n)
+		return err == nil && n == 1
+	})
+	line.Cut()
+	if err := <-ended; err == nil {
+		t.Error("no error")
+	}
+	if n := b.left("true"); n != due+1 {
+		t.Errorf("%d are left, of %d: half a batch", n, due+1)
+	}
+	b.asOwner("DROP TRIGGER wait ON leases")
+	other := b.job(nil)
+	other.Patience = deadline
+	if done, err := other.Once(t.Context()); err != nil || done.Calls != due {
+		t.Errorf("%+v %v", done, err)
+	}
+	if c := b.chain(); c.Calls != due || c.Interrupted != 1 || c.Runs != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A batch that is too much for its time is made smaller.
+func TestBatchesGetSmaller(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const due = 300
+	b.calls(due, 1)
+	// 250 rows take longer than a batch may, 50 do not.
+	b.asOwner(`CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.012); RETURN OLD; END'`)
+	b.asOwner("CREATE TRIGGER slow BEFORE DELETE ON calls FOR EACH ROW EXECUTE FUNCTION slow()")
+	if done, err := b.job(nil).Once(t.Context()); err != nil || done.Calls != due {
+		t.Errorf("%+v %v", done, err)
+	}
+	if c := b.chain(); c.Calls != due || c.Runs != 1 || c.Interrupted != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// What is told to stop stops, says so in its evidence, and frees the lease.
+func TestPurgeIsStopped(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	due := 3 * retention.CallBatch()
+	b.calls(due, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	job := b.job(nil)
+	job.Deleted = func(int64, int64) { cancel() }
+	done, err := job.Once(ctx)
+	if err == nil || !done.Interrupted || done.Calls == 0 || done.Calls >= int64(due) {
+		t.Errorf("%+v %v", done, err)
+	}
+	if c := b.chain(); c.Calls != done.Calls || c.Interrupted != 1 {
+		t.Errorf("%+v", c)
+	}
+	if rest, err := b.job(nil).Once(t.Context()); err != nil || rest.Calls+done.Calls != int64(due) {
+		t.Errorf("%+v %v", rest, err)
+	}
+}
+
+// Once waits for another's run, as long as it has patience.
+func TestOnceWaits(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.calls(5, 0)
+	first, second := b.job(nil), b.job(nil)
+	under, on := make(chan struct{}), make(chan struct{})
+	first.After(func(step string) {
+		if step == retention.Steps[0] {
+			close(under)
+			<-on
+		}
+	})
+	ended := make(chan error, 1)
+	go func() { _, err := first.Once(t.Context()); ended <- err }()
+	<-under
+	if _, err := second.Once(t.Context()); fault.Code(err) != "purge-busy" {
+		t.Errorf("without patience: %v", err)
+	}
+	second.Patience = deadline
+	waits := 0
+	second.Waiting = func() { waits++; close(on) }
+	if done, err := second.Once(t.Context()); err != nil || done.Calls != 0 || waits != 1 {
+		t.Errorf("%+v %v, told %d times", done, err, waits)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// Redis away: nothing waits. Redis there: it is told of what has gone.
+func TestPurgeTellsRedis(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const soon = 300 * time.Millisecond
+	call, stays := b.enter(90*models.Day-soon), b.enter(time.Hour)
+	service := testdb.NewLine(t, testdb.RedisURL(t))
+	prefix := testdb.Prefix()
+	redis, err := live.Open(service.URL, prefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	t.Cleanup(func() { redis.Close() }) //nolint:errcheck // the test is over
+	index := live.NewTTLIndex(redis)
+	for _, c := range []models.Call{call, stays} {
+		if err := index.Add(t.Context(), live.Entry{User: c.UserID, Call: c.ID, Expires: c.ExpiresAt}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := b.inRedis(prefix, call); n != "2" {
+		t.Fatalf("%s sets hold the call", n)
+	}
+	b.eventually("it is due", func() bool { return time.Now().After(call.ExpiresAt) })
+	service.Cut()
+	job := b.job(index)
+	if done, err := job.Once(t.Context()); err != nil || done.Calls != 1 || done.Seconds > 5 {
+		t.Errorf("without Redis: %+v %v", done, err)
+	}
+	service.Mend()
+	b.eventually("Redis has forgotten", func() bool {
+		if _, err := job.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return b.inRedis(prefix, call) == "0"
+	})
+	if n := b.inRedis(prefix, stays); n != "2" {
+		t.Error("it has forgotten what lives")
+	}
 }
 
 func TestPurgeOutlivesAnOutage(t *testing.T) {
 	t.Parallel()
-	url := testdb.NewLine(t, testdb.URL(t))
-	far, err := store.Open(url.URL, 2)
-	if err != nil {
-		t.Fatal(err)
+	b := setup(t)
+	line := testdb.NewLine(t, b.url)
+	job := b.job(nil)
+	job.DB = b.open(line.URL)
+	failures := 0
+	job.Ended = func(_ retention.Purged, err error) {
+		if err != nil {
+			failures++
+		}
 	}
-	t.Cleanup(func() { far.Close() }) //nolint:errcheck // the test is over
-	job := &retention.PurgeJob{DB: far, Interval: time.Millisecond, Log: slog.New(slog.DiscardHandler)}
-	url.Cut()
-	if _, err := job.Once(t.Context()); err == nil {
-		t.Fatal("no error without Postgres")
+	line.Cut()
+	if _, err := job.Once(t.Context()); err == nil || failures != 1 {
+		t.Fatalf("without Postgres: %v, %d failures", err, failures)
 	}
-	url.Mend()
+	line.Mend()
 	for end := time.Now().Add(deadline); ; {
 		if _, err := job.Once(t.Context()); err == nil {
 			return
@@ -128,4 +325,39 @@ func TestPurgeOutlivesAnOutage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// The schedule, in virtual time: at once, then at each interval; what takes longer
+// is not made up for, and the day on which the clocks change is like any other.
+// When a run is due, Postgres's clock decides: see the store's tests of the lease.
+func TestSchedule(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		amsterdam, err := time.LoadLocation("Europe/Amsterdam")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(time.Date(2026, 3, 29, 1, 59, 55, 0, amsterdam))) // virtual: 5 seconds before 03:00
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second-time.Millisecond)
+		defer cancel()
+		var at []time.Duration
+		err = retention.Each(ctx, time.Second, func() {
+			at = append(at, time.Since(began))
+			if len(at) == 3 {
+				time.Sleep(7*time.Second + time.Second/2) // a long run, or a machine that was asleep
+			}
+		})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		for i, want := range []float64{0, 1, 2, 9.5, 10, 11, 12} {
+			if i >= len(at) || at[i].Seconds() != want {
+				t.Fatalf("at %v, want %v as number %d", at, want, i)
+			}
+		}
+		if len(at) != 14 {
+			t.Errorf("%d times: %v", len(at), at)
+		}
+	})
 }

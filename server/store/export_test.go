@@ -38,3 +38,12 @@ func (d *DB) ReleaseLease(ctx context.Context, t Term) (was models.Lease, err er
 	})
 	return was, err
 }
+
+// AddEvidence adds an entry to the chain.
+func (d *DB) AddEvidence(ctx context.Context, e models.Evidence) (models.Evidence, error) {
+	err := d.ask(ctx, Asker{role: rolePurger}, func(tx *gorm.DB) (err error) {
+		e, err = addEvidence(tx, e)
+		return err
+	})
+	return e, err
+}

@@ -2,52 +2,254 @@ package store
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"clicktodial/models"
 )
 
-// DeleteDue deletes at most limit calls whose time has come and says how many.
-// It runs as ctd_purger, which cannot see, so not delete, any other; rows that
-// another purger holds are left to it.
-func (d *DB) DeleteDue(ctx context.Context, limit int) (deleted int64, err error) {
-	err = d.as(ctx, rolePurger, uuid.Nil, func(tx *gorm.DB) error {
-		res := tx.Where("id IN (SELECT id FROM calls WHERE expires_at <= statement_timestamp() ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED)", limit).
-			Delete(&models.Call{})
-		deleted = res.RowsAffected
-		return res.Error
+// Limits of a batch: together less than LeaseFor.
+const (
+	batchTime = 2 * time.Second // one statement
+	batchLock = time.Second     // its wait for one lock
+)
+
+// ErrBatchTime says that a batch took longer than its limit and was undone: a
+// smaller one may do.
+var ErrBatchTime = errors.New("the batch took too long")
+
+// PurgeTimes is how long logs are kept, and how long before they are anonymous.
+type PurgeTimes struct{ Anonymise, Logs, Audit time.Duration }
+
+// StartPurge begins a run of the purge; had is false when another replica is at it
+// or no run is due. A run that was left behind gets its evidence here.
+func (d *DB) StartPurge(ctx context.Context, w Want) (t Term, had bool, err error) {
+	return d.take(ctx, PurgeLease, w, func(tx *gorm.DB, was models.Lease) error {
+		_, err := addEvidence(tx, purgeEvidence(was, true))
+		return err
 	})
-	return deleted, err
 }
 
-// CountDue says how many calls the purge would delete now.
-func (d *DB) CountDue(ctx context.Context) (due int64, err error) {
+func purgeEvidence(was models.Lease, interrupted bool) models.Evidence {
+	return models.Evidence{
+		Kind: models.EvidencePurge, StartedAt: *was.StartedAt, Calls: was.Calls, Others: was.Others, Interrupted: interrupted,
+	}
+}
+
+// EndPurge ends a run with its evidence. That of an interrupted run does not say
+// which record is the oldest: nothing that can be slow may hold it up.
+func (d *DB) EndPurge(ctx context.Context, t Term, interrupted bool) (e models.Evidence, err error) {
+	err = d.batch(ctx, func(tx *gorm.DB) error {
+		var oldest *time.Time
+		if !interrupted {
+			if oldest, err = oldestCall(tx); err != nil {
+				return err
+			}
+			if err := become(tx, Asker{role: rolePurger}); err != nil {
+				return err
+			}
+		}
+		was, err := t.state(tx)
+		if err != nil {
+			return err
+		}
+		e = purgeEvidence(was, interrupted)
+		e.Oldest = oldest
+		if e, err = addEvidence(tx, e); err != nil {
+			return err
+		}
+		return t.release(tx)
+	})
+	return e, err
+}
+
+// KeepPurge has the lease for longer, after a batch that was undone.
+func (d *DB) KeepPurge(ctx context.Context, t Term) error {
+	return d.batch(ctx, func(tx *gorm.DB) error { return t.keep(tx, 0, 0) })
+}
+
+// batch runs fn in a transaction of ctd_purger whose statements have the limits of
+// a batch.
+func (d *DB) batch(ctx context.Context, fn func(*gorm.DB) error) error {
+	err := d.as(ctx, rolePurger, uuid.Nil, func(tx *gorm.DB) error {
+		err := tx.Exec("SELECT set_config('statement_timeout', ?, true), set_config('lock_timeout', ?, true)", millis(batchTime), millis(batchLock)).Error
+		if err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+	// 57014 query_canceled, 55P03 lock_not_available (PostgreSQL manual, appendix A).
+	var se *sqlError
+	if errors.As(err, &se) && (se.state == "57014" || se.state == "55P03") {
+		return errors.Join(ErrBatchTime, err)
+	}
+	return err
+}
+
+// Batch is which calls to delete at once: those of IDs that are due, or, without
+// any, the next that are due, in order of their end.
+type Batch struct {
+	IDs   []uuid.UUID
+	From  time.Time // goes on at this end; zero: at the first
+	Limit int
+}
+
+// DeleteDue deletes at most a batch of calls whose time has come and gives their
+// id, tenant, user and times, in no order; nothing else of them is read. It runs as
+// ctd_purger, which cannot see, so not delete, any other. Rows that somebody holds
+// are left out. Errors: ErrBatchTime; ErrLeaseLost, and nothing was deleted.
+func (d *DB) DeleteDue(ctx context.Context, t Term, b Batch) (gone []models.Call, err error) {
+	return d.deleteCalls(ctx, t, func(tx *gorm.DB) *gorm.DB {
+		// The moment is written as well, because the policy's is no condition of an index.
+		if len(b.IDs) > 0 {
+			return tx.Where("id IN (SELECT id FROM calls WHERE id IN ? AND expires_at <= statement_timestamp() LIMIT ? FOR UPDATE SKIP LOCKED)", b.IDs, b.Limit)
+		}
+		return tx.Where(`id IN (SELECT id FROM calls WHERE expires_at <= statement_timestamp() AND expires_at >= ?
+			ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED)`, b.From, b.Limit)
+	}, func(tx *gorm.DB, n int64) error { return t.keep(tx, n, 0) })
+}
+
+func (d *DB) deleteCalls(ctx context.Context, t Term, which func(*gorm.DB) *gorm.DB, count func(*gorm.DB, int64) error) (gone []models.Call, err error) {
+	err = d.batch(ctx, func(tx *gorm.DB) error {
+		gone = nil
+		columns := []clause.Column{{Name: "id"}, {Name: "tenant_id"}, {Name: "user_id"}, {Name: "expires_at"}, {Name: "ended_at"}}
+		if err := which(tx.Clauses(clause.Returning{Columns: columns})).Delete(&gone).Error; err != nil {
+			return err
+		}
+		return count(tx, int64(len(gone)))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return gone, nil
+}
+
+// ended is a table whose rows end, and by which a batch is picked.
+type ended struct {
+	row   any
+	name  string
+	key   string // the columns that pick a row
+	where string // for an index; the policy says the same
+	held  bool   // somebody may hold a row: it is left out
+}
+
+// What ends besides calls. Row-level security holds the times: a bare DELETE takes
+// no other row.
+var others = []ended{
+	{row: &models.Idempotency{}, name: "idempotency", key: "user_id, key", held: true},
+	{row: &models.DailyKey{}, name: "daily_keys", key: "day"},
+	{row: &models.Token{}, name: "tokens", key: "id", held: true},
+	{row: &models.PairingCode{}, name: "pairing_codes", key: "id", held: true},
+	{row: &models.PasswordLink{}, name: "password_links", key: "id", held: true},
+	{row: &models.AuthorizationCode{}, name: "authorization_codes", key: "id", held: true},
+	{row: &models.Session{}, name: "sessions", key: "id", held: true},
+	{row: &models.Revocation{}, name: "revocations", key: "hash", held: true},
+	{row: &models.SavedSearch{}, name: "searches", key: "id"},
+	{row: &models.Replica{}, name: "replicas", key: "id"},
+	{row: &models.Grant{}, name: "grants", key: "id", held: true},
+	{row: &models.User{}, name: "users", key: "id", where: "deleted_at <= statement_timestamp() - interval '90 days'", held: true},
+	{row: &models.Refusal{}, name: "refusals", key: "id", where: "at <= ctd_before('logs_before')"},
+	{row: &models.Audit{}, name: "audit", key: "id", where: "at <= ctd_before('audit_before')"},
+}
+
+// anonymous is what is made anonymous before it ends.
+var anonymous = []struct {
+	row   any
+	name  string
+	blank []string
+}{
+	{&models.Refusal{}, "refusals", []string{"user_id", "grant_id", "support_code"}},
+	{&models.Audit{}, "audit", []string{"network"}},
+}
+
+// OtherKinds is how many kinds of record DeleteOthers knows.
+var OtherKinds = len(others) + len(anonymous)
+
+// DeleteOthers deletes, or makes anonymous, at most limit records of a kind, 0 to
+// OtherKinds-1, whose time has come: used keys after 24 hours, daily keys after 48,
+// dead tokens, codes, links, sessions and searches, silent replicas, sign-ins 90
+// days after their end, users 90 days after they left, and by kept the refusals and
+// the audit. Errors: as DeleteDue.
+func (d *DB) DeleteOthers(ctx context.Context, t Term, kind int, kept PurgeTimes, limit int) (n int64, err error) {
+	err = d.batch(ctx, func(tx *gorm.DB) error {
+		if err := nameMoments(tx, kept); err != nil {
+			return err
+		}
+		res := pick(tx, kind, limit)
+		if n = res.RowsAffected; res.Error != nil {
+			return res.Error
+		}
+		return t.keep(tx, 0, n)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+func pick(tx *gorm.DB, kind, limit int) *gorm.DB {
+	if kind >= len(others) {
+		a := anonymous[kind-len(others)]
+		set := map[string]any{}
+		for _, column := range a.blank {
+			set[column] = nil
+		}
+		return tx.Model(a.row).Where("id IN (SELECT id FROM "+a.name+" WHERE at <= ctd_before('anonymise_before') AND "+a.blank[0]+" IS NOT NULL ORDER BY at LIMIT ?)", limit).
+			Updates(set)
+	}
+	o := others[kind]
+	of := "SELECT " + o.key + " FROM " + o.name
+	if o.where != "" {
+		of += " WHERE " + o.where
+	}
+	of += " LIMIT ?"
+	if o.held {
+		of += " FOR UPDATE SKIP LOCKED"
+	}
+	return tx.Where("("+o.key+") IN ("+of+")", limit).Delete(o.row)
+}
+
+// nameMoments names the moments that the policies on logs and audit ask for, by
+// Postgres's clock.
+func nameMoments(tx *gorm.DB, kept PurgeTimes) error {
+	return tx.Exec(`SELECT set_config('app.anonymise_before', (statement_timestamp() - make_interval(secs => ?))::text, true),
+		set_config('app.logs_before', (statement_timestamp() - make_interval(secs => ?))::text, true),
+		set_config('app.audit_before', (statement_timestamp() - make_interval(secs => ?))::text, true)`,
+		kept.Anonymise.Seconds(), kept.Logs.Seconds(), kept.Audit.Seconds()).Error
+}
+
+// Due is what a run would find.
+type Due struct {
+	Calls          int64
+	OverdueSeconds int64 // of the call that ended first
+	Refusals       int64 // to delete
+	Audit          int64 // likewise
+	Anonymise      int64 // refusals and audit entries to make anonymous
+	Grants         int64
+	Users          int64
+	Contracts      int64 // to wipe
+}
+
+// CountDue says what the purge would find now.
+func (d *DB) CountDue(ctx context.Context, kept PurgeTimes) (due Due, err error) {
 	err = d.as(ctx, rolePurger, uuid.Nil, func(tx *gorm.DB) error {
-		return tx.Raw("SELECT count(*) FROM calls").Scan(&due).Error
+		if err := nameMoments(tx, kept); err != nil {
+			return err
+		}
+		return tx.Raw(`SELECT
+			(SELECT count(*) FROM calls WHERE expires_at <= statement_timestamp()) AS calls,
+			coalesce((SELECT extract(epoch FROM statement_timestamp() - min(expires_at)) FROM calls WHERE expires_at <= statement_timestamp()), 0)::bigint AS overdue_seconds,
+			(SELECT count(*) FROM refusals WHERE at <= ctd_before('logs_before')) AS refusals,
+			(SELECT count(*) FROM audit WHERE at <= ctd_before('audit_before')) AS audit,
+			(SELECT count(*) FROM refusals WHERE at <= ctd_before('anonymise_before') AND user_id IS NOT NULL)
+				+ (SELECT count(*) FROM audit WHERE at <= ctd_before('anonymise_before') AND network IS NOT NULL) AS anonymise,
+			(SELECT count(*) FROM grants) AS grants,
+			(SELECT count(*) FROM users WHERE deleted_at <= statement_timestamp() - interval '90 days') AS users,
+			(SELECT count(*) FROM tenants) AS contracts`).Scan(&due).Error
 	})
 	return due, err
-}
-
-// DeleteDueKeys deletes what else has ended: refusals after 14 days, used keys
-// after 24 hours, daily keys after 48, dead tokens, codes, links and sessions,
-// silent replicas.
-// Row-level security holds the times; here is only the list.
-func (d *DB) DeleteDueKeys(ctx context.Context) (deleted int64, err error) {
-	err = d.as(ctx, rolePurger, uuid.Nil, func(tx *gorm.DB) error {
-		for _, row := range []any{
-			&models.Idempotency{}, &models.DailyKey{},
-			&models.Token{}, &models.PairingCode{}, &models.Replica{}, &models.Revocation{}, &models.Session{},
-			&models.AuthorizationCode{}, &models.PasswordLink{},
-		} {
-			res := tx.Where("true").Delete(row)
-			if res.Error != nil {
-				return res.Error
-			}
-			deleted += res.RowsAffected
-		}
-		return nil
-	})
-	return deleted, err
 }
