@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -104,12 +105,13 @@ type Batch struct {
 // are left out. Errors: ErrBatchTime; ErrLeaseLost, and nothing was deleted.
 func (d *DB) DeleteDue(ctx context.Context, t Term, b Batch) (gone []models.Call, err error) {
 	return d.deleteCalls(ctx, t, func(tx *gorm.DB) *gorm.DB {
-		// The moment is written as well, because the policy's is no condition of an index.
+		// The moment is written as well: the policy's is no condition of an index. And
+		// ANY (ARRAY …), because for IN the planner may read the whole table (tried).
 		if len(b.IDs) > 0 {
-			return tx.Where("id IN (SELECT id FROM calls WHERE id IN ? AND expires_at <= statement_timestamp() LIMIT ? FOR UPDATE SKIP LOCKED)", b.IDs, b.Limit)
+			return tx.Where("id = ANY (ARRAY(SELECT id FROM calls WHERE id IN ? AND expires_at <= statement_timestamp() LIMIT ? FOR UPDATE SKIP LOCKED))", b.IDs, b.Limit)
 		}
-		return tx.Where(`id IN (SELECT id FROM calls WHERE expires_at <= statement_timestamp() AND expires_at >= ?
-			ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED)`, b.From, b.Limit)
+		return tx.Where(`id = ANY (ARRAY(SELECT id FROM calls WHERE expires_at <= statement_timestamp() AND expires_at >= ?
+			ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED))`, b.From, b.Limit)
 	}, func(tx *gorm.DB, n int64) error { return t.keep(tx, n, 0) })
 }
 
@@ -198,7 +200,8 @@ func pick(tx *gorm.DB, kind, limit int) *gorm.DB {
 		for _, column := range a.blank {
 			set[column] = nil
 		}
-		return tx.Model(a.row).Where("id IN (SELECT id FROM "+a.name+" WHERE at <= ctd_before('anonymise_before') AND "+a.blank[0]+" IS NOT NULL ORDER BY at LIMIT ?)", limit).
+		return tx.Model(a.row).
+			Where("id = ANY (ARRAY(SELECT id FROM "+a.name+" WHERE at <= ctd_before('anonymise_before') AND "+a.blank[0]+" IS NOT NULL ORDER BY at LIMIT ?))", limit).
 			Updates(set)
 	}
 	o := others[kind]
@@ -210,7 +213,10 @@ func pick(tx *gorm.DB, kind, limit int) *gorm.DB {
 	if o.held {
 		of += " FOR UPDATE SKIP LOCKED"
 	}
-	return tx.Where("("+o.key+") IN ("+of+")", limit).Delete(o.row)
+	if strings.Contains(o.key, ",") {
+		return tx.Where("("+o.key+") IN ("+of+")", limit).Delete(o.row)
+	}
+	return tx.Where(o.key+" = ANY (ARRAY("+of+"))", limit).Delete(o.row)
 }
 
 // nameMoments names the moments that the policies on logs and audit ask for, by

@@ -27,20 +27,20 @@ func (d *DB) Wipes(ctx context.Context, limit int) (tenants []uuid.UUID, err err
 // errors are those of DeleteDue.
 func (d *DB) WipeCalls(ctx context.Context, t Term, tenant uuid.UUID, limit int) (gone []models.Call, err error) {
 	return d.deleteCalls(ctx, t, func(tx *gorm.DB) *gorm.DB {
-		return tx.Where("tenant_id = ? AND id IN (SELECT id FROM calls WHERE tenant_id = ? LIMIT ? FOR UPDATE SKIP LOCKED)", tenant, tenant, limit)
+		return tx.Where("tenant_id = ? AND id = ANY (ARRAY(SELECT id FROM calls WHERE tenant_id = ? LIMIT ? FOR UPDATE SKIP LOCKED))", tenant, tenant, limit)
 	}, func(tx *gorm.DB, n int64) error { return t.countWipe(tx, tenant, n, 0) })
 }
 
 // WipePeople deletes at most limit users of a tenant to be wiped, with all that
 // hangs on them, once their calls have gone.
 func (d *DB) WipePeople(ctx context.Context, t Term, tenant uuid.UUID, limit int) (int64, error) {
-	return d.wipe(ctx, t, tenant, &models.User{}, `tenant_id = ? AND id IN (SELECT id FROM users u WHERE tenant_id = ?
-		AND NOT EXISTS (SELECT FROM calls c WHERE c.tenant_id = u.tenant_id AND c.user_id = u.id) LIMIT ? FOR UPDATE SKIP LOCKED)`, tenant, tenant, limit)
+	return d.wipe(ctx, t, tenant, &models.User{}, `tenant_id = ? AND id = ANY (ARRAY(SELECT id FROM users u WHERE tenant_id = ?
+		AND NOT EXISTS (SELECT FROM calls c WHERE c.tenant_id = u.tenant_id AND c.user_id = u.id) LIMIT ? FOR UPDATE SKIP LOCKED))`, tenant, tenant, limit)
 }
 
 // WipeAudit deletes at most limit audit entries of a tenant to be wiped.
 func (d *DB) WipeAudit(ctx context.Context, t Term, tenant uuid.UUID, limit int) (int64, error) {
-	return d.wipe(ctx, t, tenant, &models.Audit{}, "tenant_id = ? AND id IN (SELECT id FROM audit WHERE tenant_id = ? LIMIT ?)", tenant, tenant, limit)
+	return d.wipe(ctx, t, tenant, &models.Audit{}, "tenant_id = ? AND id = ANY (ARRAY(SELECT id FROM audit WHERE tenant_id = ? LIMIT ?))", tenant, tenant, limit)
 }
 
 func (d *DB) wipe(ctx context.Context, t Term, tenant uuid.UUID, row any, where string, args ...any) (n int64, err error) {
