@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"clicktodial/models"
 	"clicktodial/server/fault"
 	"clicktodial/server/live"
@@ -298,6 +300,34 @@ func TestPurgeTellsRedis(t *testing.T) {
 	})
 	if n := b.inRedis(prefix, stays); n != "2" {
 		t.Error("it has forgotten what lives")
+	}
+}
+
+// What the due queue names wrongly, or twice, holds nothing up.
+func TestPurgeWithAStaleQueue(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	index := live.NewTTLIndex(testdb.Redis(t))
+	const soon = 300 * time.Millisecond
+	var calls []models.Call
+	for range 5 {
+		calls = append(calls, b.enter(90*models.Day-soon))
+	}
+	stays := b.enter(time.Hour)
+	early := stays.ExpiresAt.Add(-90 * models.Day) // the queue is wrong: Postgres decides
+	entries := []live.Entry{{User: b.user.ID, Call: uuid.New(), Expires: early}, {User: b.user.ID, Call: stays.ID, Expires: early}}
+	for _, c := range calls[:3] {
+		entries = append(entries, live.Entry{User: c.UserID, Call: c.ID, Expires: c.ExpiresAt})
+	}
+	if err := index.Add(t.Context(), entries...); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("all are due", func() bool { return time.Now().After(calls[4].ExpiresAt) })
+	if done, err := b.job(index).Once(t.Context()); err != nil || done.Calls != 5 {
+		t.Errorf("%+v %v", done, err)
+	}
+	if n := b.left("true"); n != 1 {
+		t.Errorf("%d are left", n)
 	}
 }
 

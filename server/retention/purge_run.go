@@ -94,11 +94,29 @@ func (r *purgeRun) queue(ctx context.Context) error {
 		if errors.Is(err, store.ErrBatchTime) {
 			return r.DB.KeepPurge(ctx, r.term)
 		}
-		if err != nil || len(gone) == 0 {
+		if err != nil {
 			return err
+		}
+		if stale := without(ids, gone); len(stale) > 0 {
+			return nil // TODO(4): if r.Index.Drop(ctx, r.term.StartedAt, stale...) != nil { return nil }
 		}
 	}
 	return nil
+}
+
+// without gives the ids of no call that was deleted: the queue named them, and
+// Postgres has them no more, or somebody holds them and walk will do.
+func without(ids []uuid.UUID, gone []models.Call) (stale []uuid.UUID) {
+	deleted := make(map[uuid.UUID]bool, len(gone))
+	for _, call := range gone {
+		deleted[call.ID] = true
+	}
+	for _, id := range ids {
+		if !deleted[id] {
+			stale = append(stale, id)
+		}
+	}
+	return stale
 }
 
 // walk deletes what Postgres's own index says is due, from the first end on; each
