@@ -258,6 +258,9 @@ func TestOnceWaits(t *testing.T) {
 	if done, err := second.Once(t.Context()); err != nil || done.Calls != 0 || waits != 1 {
 		t.Errorf("%+v %v, told %d times", done, err, waits)
 	}
+	if waits == 0 {
+		close(on)
+	}
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}

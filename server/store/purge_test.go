@@ -75,7 +75,7 @@ func TestDeleteDue(t *testing.T) {
 			t.Fatalf("%+v", call)
 		}
 	}
-	last := slices.MaxFunc(first, func(a, b models.Call) int { return a.ExpiresAt.Compare(b.ExpiresAt) }).ExpiresAt
+	last := slices.MaxFunc(first, func(a, b models.Call) int { return a.ExpiresAt.Compare(b.ExpiresAt) }).ExpiresAt.Add(3 * time.Second)
 	next, err := b.db.DeleteDue(ctx, term, store.Batch{From: last, Limit: 10})
 	if total += int64(len(next)); err != nil || len(next) != 10 {
 		t.Errorf("the next: %d, %v", len(next), err)
@@ -286,6 +286,7 @@ func TestBareDeleteTakesWhatIsDue(t *testing.T) {
 	b.dueCalls(t, 1)
 	b.asOwner(t, "INSERT INTO pbx_connections (id, sealed_url) VALUES (gen_random_uuid(), '')")
 	b.asOwner(t, "UPDATE tenants SET pbx_id = (SELECT id FROM pbx_connections)")
+	b.asOwner(t, "INSERT INTO refusals (id, tenant_id, user_id, code, support_code, at) VALUES (gen_random_uuid(), $1, $2, 'x', 'ABCDEF', now() + interval '1 hour')", b.tenant.ID, b.user.ID)
 	may := names(t, b.raw, `SELECT table_name::text FROM information_schema.table_privileges
 		WHERE grantee = 'ctd_purger' AND privilege_type = 'DELETE' AND table_schema = 'public' ORDER BY 1`)
 	if len(may) < len(agedRows)+3 {
