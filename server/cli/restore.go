@@ -30,7 +30,9 @@ func (c *restoreCheckCmd) Run(r *run) error {
 		check := &retention.RestoreCheck{
 			DB: db, Keys: keys, Ledger: r.cfg.ErasureLedger, Adopt: c.Adopt, Now: time.Now, Log: log,
 			Purge: func(ctx context.Context) (int64, error) {
-				done, err := r.newPurge(db, nil).Once(ctx)
+				job := r.newPurge(db, nil)
+				job.Patience = purgePatience
+				done, err := job.Once(ctx)
 				return done.Calls, err
 			},
 		}
