@@ -105,8 +105,9 @@ func onCalls(is string, value ...any) way {
 // order is the list's: the index has it.
 func (w way) order() string { return w.by + ".created_at DESC, " + w.id + " DESC" }
 
-// OFFSET 0 keeps the planner from what it takes for cheap under a LIMIT: to read
-// all calls in their order for the few that are up, or to join all to a word's.
+// OFFSET 0 keeps the planner, whatever its statistics say, from reading all calls in
+// their order for the few that are up, and from joining all calls to a word's. Nor
+// is a word asked for by EXISTS: it would make a table of all its calls for that.
 const (
 	liveCalls   = "(SELECT * FROM calls WHERE tenant_id = ctd_tenant() AND ended_at IS NULL OFFSET 0) c"
 	callsOfWord = "call_words w CROSS JOIN LATERAL (SELECT * FROM calls WHERE tenant_id = w.tenant_id AND id = w.call_id OFFSET 0) c"
