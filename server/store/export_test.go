@@ -8,3 +8,6 @@ func (d *DB) SessionState(ctx context.Context) (role, tenant string, err error) 
 		"SELECT current_setting('role'), coalesce(current_setting('app.tenant_id', true), '')").Scan(&role, &tenant)
 	return role, tenant, err
 }
+
+// Certain is what a measurement of the clocks proves.
+var Certain = certain
