@@ -222,6 +222,7 @@ type wireCall struct {
 	Status    string
 	Reason    string
 	Diagnosis struct{ Code string }
+	ExpiresAt time.Time
 }
 
 func (in *installation) history(s *server) []wireCall {

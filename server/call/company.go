@@ -61,10 +61,15 @@ func (c *Company) List(ctx context.Context, by models.Actor, page Page, search C
 	}
 }
 
-// living leaves out calls whose time has come since Postgres was asked.
-func (c *Company) living(_ context.Context, calls []CompanyCall) []CompanyCall {
-	now := c.Now()
-	return slices.DeleteFunc(calls, func(call CompanyCall) bool { return !call.ExpiresAt.After(now) })
+// living leaves out calls whose time has come since Postgres was asked, or by the
+// TTL index.
+func (c *Company) living(ctx context.Context, calls []CompanyCall) []CompanyCall {
+	entries := make([]live.Entry, len(calls))
+	for i, call := range calls {
+		entries[i] = live.Entry{User: call.UserID, Call: call.ID, Expires: call.ExpiresAt}
+	}
+	hidden, _ := c.Index.Living(ctx, c.DB.Clock(c.Now()), entries) // without Redis, Postgres has the say
+	return slices.DeleteFunc(calls, func(call CompanyCall) bool { return hidden[call.ID] })
 }
 
 // Get gives one call of the company and its timeline. Errors: not-found.

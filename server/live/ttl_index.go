@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,6 +48,22 @@ type Entry struct {
 
 func (e Entry) member() redis.Z {
 	return redis.Z{Score: float64(e.Expires.UnixMilli()), Member: e.Call.String()}
+}
+
+// dueMember names the user as well: who finds a record there, that Postgres has no
+// more, finds the user's keys too.
+func (e Entry) dueMember() redis.Z {
+	return redis.Z{Score: float64(e.Expires.UnixMilli()), Member: e.Call.String() + ":" + e.User.String()}
+}
+
+func readDue(member redis.Z) (e Entry, ok bool) {
+	text, _ := member.Member.(string)
+	call, user, _ := strings.Cut(text, ":")
+	var errCall, errUser error
+	e.Call, errCall = uuid.Parse(call)
+	e.User, errUser = uuid.Parse(user)
+	e.Expires = time.UnixMilli(int64(member.Score))
+	return e, errCall == nil && errUser == nil
 }
 
 // Add enters records. Of two ends of one record the earlier holds, whichever is
@@ -119,29 +136,29 @@ func (x *TTLIndex) buckets(entries []Entry) map[string]*bucket {
 			user, until = e.User, end
 			hist, due = at(x.histKey(user, e.Expires), until), at(x.dueKey(e.Expires), until.Add(models.Day))
 		}
-		member := e.member()
-		hist.members, due.members = append(hist.members, member), append(due.members, member)
+		hist.members, due.members = append(hist.members, e.member()), append(due.members, e.dueMember())
 	}
 	return keys
 }
 
 // Due gives at most limit records whose time has come, those of the day before
-// first. The queue may name some that are gone already (Drop), and lacks those that
-// were entered while Redis was away: Postgres's own index finds them.
-func (x *TTLIndex) Due(ctx context.Context, now time.Time, limit int) (due []uuid.UUID, err error) {
+// first. The queue may name some that are gone already (Forget takes them out), and
+// lacks those that were entered while Redis was away: Postgres's own index finds
+// them.
+func (x *TTLIndex) Due(ctx context.Context, now time.Time, limit int) (due []Entry, err error) {
 	err = x.redis.do(ctx, func(ctx context.Context) error {
 		pipe := x.redis.client.Pipeline()
-		var days []*redis.StringSliceCmd
+		var days []*redis.ZSliceCmd
 		for _, key := range x.dueKeys(now) {
-			days = append(days, pipe.ZRangeArgs(ctx, redis.ZRangeArgs{
+			days = append(days, pipe.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
 				Key: key, Start: "-inf", Stop: now.UnixMilli(), ByScore: true, Count: int64(limit),
 			}))
 		}
 		_, err := pipe.Exec(ctx)
 		for _, day := range days {
 			for _, member := range day.Val() {
-				if id, err := uuid.Parse(member); err == nil && len(due) < limit {
-					due = append(due, id)
+				if e, ok := readDue(member); ok && len(due) < limit {
+					due = append(due, e)
 				}
 			}
 		}
@@ -153,26 +170,4 @@ func (x *TTLIndex) Due(ctx context.Context, now time.Time, limit int) (due []uui
 // dueKeys are the queues that hold what is due and have not gone themselves.
 func (x *TTLIndex) dueKeys(now time.Time) []string {
 	return []string{x.dueKey(now.Add(-models.Day)), x.dueKey(now)}
-}
-
-// Drop takes out of the due queue what Due gave and Postgres has not any more.
-func (x *TTLIndex) Drop(ctx context.Context, now time.Time, ids ...uuid.UUID) error {
-	for some := range slices.Chunk(ids, chunk) {
-		err := x.redis.do(ctx, func(ctx context.Context) error {
-			members := make([]any, len(some))
-			for i, id := range some {
-				members[i] = id.String()
-			}
-			pipe := x.redis.client.Pipeline()
-			for _, key := range x.dueKeys(now) {
-				pipe.ZRem(ctx, key, members...)
-			}
-			_, err := pipe.Exec(ctx)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

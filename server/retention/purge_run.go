@@ -85,10 +85,14 @@ func (r *purgeRun) queue(ctx context.Context) error {
 	for r.Index != nil {
 		asked, cancel := context.WithTimeout(ctx, redisTime)
 		// By Postgres's clock: what is due by it is due there, too.
-		ids, err := r.Index.Due(asked, r.term.StartedAt, callBatches[0])
+		due, err := r.Index.Due(asked, r.term.StartedAt, callBatches[0])
 		cancel()
-		if err != nil || len(ids) == 0 {
+		if err != nil || len(due) == 0 {
 			return nil //nolint:nilerr // without Redis nothing waits
+		}
+		ids := make([]uuid.UUID, len(due))
+		for i, e := range due {
+			ids[i] = e.Call
 		}
 		gone, err := r.deleteCalls(ctx, store.Batch{IDs: ids, Limit: len(ids)})
 		if errors.Is(err, store.ErrBatchTime) {
@@ -97,23 +101,25 @@ func (r *purgeRun) queue(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if stale := without(ids, gone); len(stale) > 0 {
-			return nil // TODO(4): if r.Index.Drop(ctx, r.term.StartedAt, stale...) != nil { return nil }
+		// Also what another run has deleted without coming to tell Redis of it.
+		r.forget(ctx, without(due, gone))
+		if len(r.unforgot) > 0 {
+			return nil // it would be named again; the next run tells it
 		}
 	}
 	return nil
 }
 
-// without gives the ids of no call that was deleted: the queue named them, and
+// without gives the entries of no call that was deleted: the queue named them, and
 // Postgres has them no more, or somebody holds them and walk will do.
-func without(ids []uuid.UUID, gone []models.Call) (stale []uuid.UUID) {
+func without(due []live.Entry, gone []models.Call) (stale []live.Entry) {
 	deleted := make(map[uuid.UUID]bool, len(gone))
 	for _, call := range gone {
 		deleted[call.ID] = true
 	}
-	for _, id := range ids {
-		if !deleted[id] {
-			stale = append(stale, id)
+	for _, e := range due {
+		if !deleted[e.Call] {
+			stale = append(stale, e)
 		}
 	}
 	return stale

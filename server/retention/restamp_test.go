@@ -209,8 +209,8 @@ func TestRestampJob(t *testing.T) {
 func (c *firm) indexed(call models.Call, expires time.Time, want bool) {
 	c.t.Helper()
 	day := expires.UTC().Format(time.DateOnly)
-	for _, key := range []string{"hist:{" + call.UserID.String() + "}:" + day, "due:" + day} {
-		got := testdb.Speak(c.t, testdb.RedisURL(c.t), "ZSCORE", c.prefix+key, call.ID.String())
+	for key, member := range map[string]string{"hist:{" + call.UserID.String() + "}:" + day: "", "due:" + day: ":" + call.UserID.String()} {
+		got := testdb.Speak(c.t, testdb.RedisURL(c.t), "ZSCORE", c.prefix+key, call.ID.String()+member)
 		if has := got == strconv.FormatInt(expires.UnixMilli(), 10); has != want {
 			c.t.Errorf("%s has it at %v: %s, want %v", key, expires, got, want)
 		}
