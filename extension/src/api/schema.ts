@@ -35,6 +35,310 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The company's calls, newest first
+         * @description For role admin.
+         */
+        get: operations["listCompanyHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/history/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the company's calls along
+         * @description For role admin. Streamed; audited. JSON ends with a count; where that is missing, or the answer breaks off, it is not complete. In CSV a cell that would begin a formula has an apostrophe before it, numbers too.
+         */
+        post: operations["exportCompanyHistory"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/history/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search the company's calls
+         * @description For role admin. A page may hold fewer calls than limit, or none, while next says that there is more: a search that meets little goes on from there.
+         */
+        post: operations["searchCompanyHistory"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/history/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One call of the company, with its timeline
+         * @description For role admin.
+         */
+        get: operations["getCompanyCall"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/correct": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put a name or e-mail right
+         * @description For role admin.
+         */
+        post: operations["correctSubject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase somebody's records
+         * @description For role admin.
+         */
+        post: operations["eraseSubject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Everything held about somebody
+         * @description For role admin.
+         */
+        post: operations["exportSubject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/find": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What is held about somebody
+         * @description For role admin.
+         */
+        post: operations["findSubject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/object": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put a number on the do-not-dial list
+         * @description For role admin.
+         */
+        post: operations["objectSubject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/object/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take it off
+         * @description For role admin.
+         */
+        post: operations["liftObjection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Requests and receipts, newest first
+         * @description For role admin.
+         */
+        get: operations["listPrivacyRequests"];
+        put?: never;
+        /**
+         * Note a request that came by letter
+         * @description For role admin.
+         */
+        post: operations["filePrivacyRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/requests/{id}/refuse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close a request without granting it
+         * @description For role admin.
+         */
+        post: operations["refusePrivacyRequest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/restrict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hide somebody's ended records (GDPR art. 18)
+         * @description For role admin.
+         */
+        post: operations["restrictSubject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/privacy/restrict/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show them again
+         * @description For role admin.
+         */
+        post: operations["liftRestriction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long records are kept, and how far shortening has come
+         * @description For role admin.
+         */
+        get: operations["getRetention"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/revoke": {
         parameters: {
             query?: never;
@@ -68,11 +372,31 @@ export interface paths {
          */
         get: operations["getSettings"];
         /**
-         * Decide it
+         * Decide it; what is absent stays
          * @description For role admin.
          */
         put: operations["changeSettings"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/settings/retention-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What keeping records for other days would do
+         * @description For role admin.
+         */
+        post: operations["previewRetention"];
         delete?: never;
         options?: never;
         head?: never;
@@ -137,11 +461,15 @@ export interface paths {
         get: operations["getUser"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete a user who leaves, with their records or without their name on them, as the company has chosen
+         * @description For role admin.
+         */
+        delete: operations["deleteUser"];
         options?: never;
         head?: never;
         /**
-         * Close or open an account
+         * Name an account, close it or open it
          * @description For role admin.
          */
         patch: operations["changeUser"];
@@ -350,6 +678,41 @@ export interface paths {
         get: operations["me"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything held about me */
+        get: operations["exportMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/me/privacy-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What I have asked for that is still open */
+        get: operations["listMyPrivacyRequests"];
+        put?: never;
+        /** Ask my company for something (GDPR) */
+        post: operations["fileMyPrivacyRequest"];
         delete?: never;
         options?: never;
         head?: never;
@@ -582,19 +945,164 @@ export interface components {
             private: boolean;
             /** @enum {string|null} */
             reason: "hangUp" | "callerBusy" | "callerNoAnswer" | "callerFailure" | "callerAbandon" | "calleeBusy" | "calleeNoAnswer" | "calleeFailure" | null;
+            /** @description the PBX was asked to record */
+            recordingEnabled: boolean;
             signIn: components["schemas"]["Ref"];
             /** @enum {string} */
             status: "initiating" | "callingCaller" | "callingCallee" | "connected" | "disconnected" | "failed";
+        };
+        CallUser: {
+            /** @description null: somebody who has left the company */
+            email: string | null;
+            id: string;
+            name: string | null;
         };
         Can: {
             hangUp: boolean;
         };
         ChangePersonInputBody: {
             /** @description true ends the user's sign-ins everywhere */
-            disabled: boolean;
+            disabled?: boolean;
+            /** @description their sign-ins stay */
+            email?: string;
+            name?: string;
         };
         CheckInputBody: {
             number: string;
+        };
+        CompanyCall: {
+            /** Format: date-time */
+            callerAnsweredAt: string | null;
+            can: components["schemas"]["Can"];
+            /** Format: date-time */
+            connectedAt: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            device: components["schemas"]["Ref"];
+            diagnosis: components["schemas"]["Diagnosis"] | null;
+            /** @description the number as people write it */
+            display: string | null;
+            /**
+             * Format: int64
+             * @description from connected to ended, whole seconds; null when never connected or not ended
+             */
+            durationSeconds: number | null;
+            /** Format: date-time */
+            endedAt: string | null;
+            /**
+             * Format: date-time
+             * @description from this instant the record exists for nobody
+             */
+            expiresAt: string;
+            id: string;
+            name: string | null;
+            /** @description as it was parsed, with an extension as ;ext=; null in a private call that has ended */
+            number: string | null;
+            private: boolean;
+            /** @enum {string|null} */
+            reason: "hangUp" | "callerBusy" | "callerNoAnswer" | "callerFailure" | "callerAbandon" | "calleeBusy" | "calleeNoAnswer" | "calleeFailure" | null;
+            /** @description the PBX was asked to record */
+            recordingEnabled: boolean;
+            signIn: components["schemas"]["Ref"];
+            /** @enum {string} */
+            status: "initiating" | "callingCaller" | "callingCallee" | "connected" | "disconnected" | "failed";
+            user: components["schemas"]["CallUser"];
+        };
+        CompanyCallDetail: {
+            /** Format: date-time */
+            callerAnsweredAt: string | null;
+            can: components["schemas"]["Can"];
+            /** Format: date-time */
+            connectedAt: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            device: components["schemas"]["Ref"];
+            diagnosis: components["schemas"]["Diagnosis"] | null;
+            /** @description the number as people write it */
+            display: string | null;
+            /**
+             * Format: int64
+             * @description from connected to ended, whole seconds; null when never connected or not ended
+             */
+            durationSeconds: number | null;
+            /** Format: date-time */
+            endedAt: string | null;
+            /**
+             * Format: date-time
+             * @description from this instant the record exists for nobody
+             */
+            expiresAt: string;
+            id: string;
+            name: string | null;
+            /** @description as it was parsed, with an extension as ;ext=; null in a private call that has ended */
+            number: string | null;
+            private: boolean;
+            /** @enum {string|null} */
+            reason: "hangUp" | "callerBusy" | "callerNoAnswer" | "callerFailure" | "callerAbandon" | "calleeBusy" | "calleeNoAnswer" | "calleeFailure" | null;
+            /** @description the PBX was asked to record */
+            recordingEnabled: boolean;
+            signIn: components["schemas"]["Ref"];
+            /** @enum {string} */
+            status: "initiating" | "callingCaller" | "callingCallee" | "connected" | "disconnected" | "failed";
+            timeline: components["schemas"]["Step"][];
+            user: components["schemas"]["CallUser"];
+        };
+        CompanyExportInputBody: {
+            /** @enum {string} */
+            format: "csv" | "json";
+            /** Format: date-time */
+            from?: string;
+            lastFour?: string;
+            /** @description whole words of it */
+            name?: string;
+            /** @description exactly this one */
+            number?: string;
+            /** @enum {string} */
+            outcome?: "hangUp" | "calleeBusy" | "calleeNoAnswer" | "calleeFailure" | "callerAbandon" | "callerBusy" | "callerNoAnswer" | "callerFailure" | "failed" | "live";
+            /** @description an exact number, its last four digits, or whole words of a name; instead of number, lastFour and name */
+            q?: string;
+            /**
+             * Format: date-time
+             * @description not included
+             */
+            to?: string;
+            userId?: string;
+        };
+        CompanySearchInputBody: {
+            cursor?: string;
+            /** Format: date-time */
+            from?: string;
+            lastFour?: string;
+            /**
+             * Format: int64
+             * @default 50
+             */
+            limit: number;
+            /** @description whole words of it */
+            name?: string;
+            /** @description exactly this one */
+            number?: string;
+            /** @enum {string} */
+            outcome?: "hangUp" | "calleeBusy" | "calleeNoAnswer" | "calleeFailure" | "callerAbandon" | "callerBusy" | "callerNoAnswer" | "callerFailure" | "failed" | "live";
+            /** @description an exact number, its last four digits, or whole words of a name; instead of number, lastFour and name */
+            q?: string;
+            /**
+             * Format: date-time
+             * @description not included
+             */
+            to?: string;
+            userId?: string;
+        };
+        CorrectInputBody: {
+            /** @description of a user */
+            email?: string;
+            /** @description in all records of the number, or of the user */
+            name?: string;
+            /** @description of a called party, in any spelling; with its extension, that one only. Either this or userId */
+            number?: string;
+            /** @description the open request that this answers; without it, a user's oldest for the same act, or one that is received and done now */
+            requestId?: string;
+            userId?: string;
         };
         Dependency: {
             detail?: string;
@@ -610,6 +1118,18 @@ export interface components {
         };
         EverybodyInputBody: {
             reason?: string;
+        };
+        FileInputBody: {
+            /** @enum {string} */
+            act: "access" | "correction" | "erasure" | "restriction" | "restriction-lifted" | "objection" | "objection-lifted" | "departure";
+            /** @description of a called party; it is not kept. Either this or userId */
+            number?: string;
+            /**
+             * Format: date-time
+             * @description when the letter came, at most a year ago; now unless it is said
+             */
+            receivedAt?: string;
+            userId?: string;
         };
         FindInputBody: {
             /** @description the whole e-mail */
@@ -641,6 +1161,10 @@ export interface components {
             /** @description to pass on; null when it was mailed */
             url: string | null;
         };
+        ListCompanyCallBody: {
+            items: components["schemas"]["CompanyCall"][];
+            next: string | null;
+        };
         ListFoundUserBody: {
             items: components["schemas"]["FoundUser"][];
             next: string | null;
@@ -655,6 +1179,10 @@ export interface components {
         };
         ListPhoneBody: {
             items: components["schemas"]["Phone"][];
+            next: string | null;
+        };
+        ListReceiptBody: {
+            items: components["schemas"]["Receipt"][];
             next: string | null;
         };
         ListRefusalBody: {
@@ -758,6 +1286,10 @@ export interface components {
             /** @enum {string} */
             verdict: "allowed" | "confirm" | "denied";
         };
+        OwnFileInputBody: {
+            /** @enum {string} */
+            act: "access" | "correction" | "erasure" | "restriction" | "restriction-lifted" | "departure";
+        };
         Page: {
             items: components["schemas"]["Call"][];
             /** @description the cursor of the next page; null on the last */
@@ -785,12 +1317,65 @@ export interface components {
             label: string;
             withheld: boolean;
         };
+        Preview: {
+            /**
+             * Format: double
+             * @description the operator's: nothing is kept longer here
+             */
+            ceilingDays: number;
+            /**
+             * Format: int64
+             * @description as chosen
+             */
+            days: number;
+            /**
+             * Format: double
+             * @description under the ceiling; a day is 24 hours. 0: a record goes with its call's end
+             */
+            effectiveDays: number;
+            /**
+             * Format: int64
+             * @description others that would end sooner than they were to
+             */
+            endsEarlier: number;
+            /**
+             * Format: int64
+             * @description records that would be gone at once
+             */
+            endsNow: number;
+            /**
+             * Format: date-time
+             * @description when it would; null: none would be left
+             */
+            lastEndAfter: string | null;
+            /**
+             * Format: date-time
+             * @description when the last of the records ends, as things are; null: there is none
+             */
+            lastEndBefore: string | null;
+            /**
+             * Format: int64
+             * @description calls that are up: let be; at 0 days their records go with their end
+             */
+            live: number;
+            /** @description there are more than 100000 records: endsNow and endsEarlier are of the oldest 100000 */
+            more: boolean;
+            /**
+             * @description own-list-ends-at-ceiling: the list here ends at ceilingDays, the PBX's own call records may follow the days
+             * @enum {string|null}
+             */
+            note: "own-list-ends-at-ceiling" | null;
+        };
+        PreviewInputBody: {
+            /** Format: int64 */
+            days: number;
+        };
         Problem: {
             /**
              * @description stable
              * @enum {string}
              */
-            code: "account-ended" | "authorization-invalid" | "call-ended" | "call-gone" | "call-live" | "call-private" | "call-too-long" | "caller-id-invalid" | "client-invalid" | "client-taken" | "client-unauthorized" | "client-unknown" | "code-invalid" | "confirmation-required" | "cross-site" | "delete-forbidden" | "device-name-invalid" | "device-not-allowed" | "device-unknown" | "email-invalid" | "email-taken" | "emergency-number" | "endpoint-invalid" | "endpoints-malformed" | "factor-refused" | "factor-required" | "forbidden" | "hung-up" | "hung-up-by-client" | "idempotency-key-reused" | "internal" | "invalid-request" | "label-invalid" | "label-taken" | "link-invalid" | "listen-failed" | "login-role-unsafe" | "lost-track" | "method-not-allowed" | "name-invalid" | "no-device" | "not-acceptable" | "not-found" | "not-ready" | "nothing-to-change" | "number-busy" | "number-failed" | "number-invalid" | "number-too-long" | "number-unanswered" | "number-unknown" | "oneself" | "origin-forbidden" | "pace-exceeded" | "pairing-code-invalid" | "password-common" | "password-weak" | "password-wrong" | "passwords-differ" | "pbx-refused" | "pbx-restarted" | "pbx-unavailable" | "pbx-unreached" | "person-unknown" | "phone-busy" | "phone-forwarded" | "phone-offline" | "phone-put-down" | "phone-rejected" | "phone-unanswered" | "phone-unknown" | "postgres-unavailable" | "premium-number" | "reason-invalid" | "refresh-token-invalid" | "rejected" | "request-too-large" | "retention-ended" | "role-invalid" | "schema-outdated" | "scope-invalid" | "search-invalid" | "sign-in-busy" | "sign-in-refused" | "star-code" | "tenant-unknown" | "timed-out" | "too-many-calls" | "too-many-failures" | "transferred" | "trunk-full" | "unauthorized" | "unsupported-media-type" | "upgrade-required" | "user-unknown";
+            code: "account-ended" | "act-invalid" | "authorization-invalid" | "call-ended" | "call-gone" | "call-live" | "call-private" | "call-too-long" | "caller-id-invalid" | "client-invalid" | "client-taken" | "client-unauthorized" | "client-unknown" | "code-invalid" | "confirmation-required" | "cross-site" | "database-restored" | "date-invalid" | "delete-forbidden" | "device-name-invalid" | "device-not-allowed" | "device-unknown" | "do-not-dial" | "email-invalid" | "email-taken" | "emergency-number" | "endpoint-invalid" | "endpoints-malformed" | "exports-running" | "factor-refused" | "factor-required" | "forbidden" | "hung-up" | "hung-up-by-client" | "idempotency-key-reused" | "internal" | "invalid-request" | "label-invalid" | "label-taken" | "last-admin" | "lease-lost" | "ledger-foreign" | "link-invalid" | "listen-failed" | "login-role-unsafe" | "lost-track" | "method-not-allowed" | "name-invalid" | "no-device" | "not-acceptable" | "not-found" | "not-on-list" | "not-ready" | "not-restricted" | "not-wiped-yet" | "nothing-to-change" | "number-busy" | "number-failed" | "number-invalid" | "number-too-long" | "number-unanswered" | "number-unknown" | "oneself" | "origin-forbidden" | "outcome-invalid" | "pace-exceeded" | "pairing-code-invalid" | "password-common" | "password-weak" | "password-wrong" | "passwords-differ" | "pbx-refused" | "pbx-restarted" | "pbx-unavailable" | "pbx-unreached" | "period-invalid" | "person-unknown" | "phone-busy" | "phone-forwarded" | "phone-offline" | "phone-put-down" | "phone-rejected" | "phone-unanswered" | "phone-unknown" | "postgres-unavailable" | "premium-number" | "purge-busy" | "reason-invalid" | "received-invalid" | "recording-reason-missing" | "refresh-token-invalid" | "rejected" | "request-mismatch" | "request-too-large" | "retention-ended" | "retention-shorter" | "role-invalid" | "schema-outdated" | "scope-invalid" | "search-invalid" | "setting-invalid" | "sign-in-busy" | "sign-in-refused" | "star-code" | "tenant-unknown" | "timed-out" | "too-many-calls" | "too-many-failures" | "transferred" | "trunk-full" | "unauthorized" | "unsupported-media-type" | "upgrade-required" | "user-unknown";
             /** @description one sentence for people, in the language of Accept-Language (en, nl, de) */
             detail: string;
             /** Format: int64 */
@@ -810,6 +1395,52 @@ export interface components {
             /** @description why; the user sees it. At most 200 characters */
             reason?: string;
         };
+        Receipt: {
+            /** @enum {string} */
+            act: "access" | "correction" | "erasure" | "restriction" | "restriction-lifted" | "objection" | "objection-lifted" | "departure";
+            /**
+             * Format: date-time
+             * @description null while it is open
+             */
+            doneAt: string | null;
+            /**
+             * Format: date-time
+             * @description one month after it was received
+             */
+            dueAt: string;
+            id: string;
+            /** @description open after its time */
+            late: boolean;
+            /** Format: date-time */
+            receivedAt: string;
+            /**
+             * Format: int64
+             * @description how many the act met
+             */
+            records: number;
+            /** @description eight letters, for letters and e-mails */
+            reference: string;
+            refused: boolean;
+            /** @enum {string} */
+            subject: "user" | "number";
+            /** @description who asks, while it is open; null for a called party, of whom nothing is kept */
+            userId: string | null;
+        };
+        Recording: {
+            /** @enum {string} */
+            reason: "agreement-proof" | "quality" | "training" | "legal-duty" | "complaints" | "safety";
+            /** @description in the company's own words */
+            text: string;
+        };
+        RecordingStruct: {
+            /**
+             * @description none withdraws it: no call may be recorded any more
+             * @enum {string}
+             */
+            reason: "agreement-proof" | "quality" | "training" | "legal-duty" | "complaints" | "safety" | "none";
+            /** @description 1 to 500 printable characters; not with none */
+            text?: string;
+        };
         Ref: {
             /** @description null when it has been removed */
             id: string | null;
@@ -825,6 +1456,29 @@ export interface components {
         };
         RenameInputBody: {
             name: string;
+        };
+        Retention: {
+            /**
+             * Format: double
+             * @description the operator's: nothing is kept longer here
+             */
+            ceilingDays: number;
+            /**
+             * Format: int64
+             * @description as chosen
+             */
+            days: number;
+            /**
+             * Format: double
+             * @description under the ceiling; a day is 24 hours. 0: a record goes with its call's end
+             */
+            effectiveDays: number;
+            /**
+             * @description own-list-ends-at-ceiling: the list here ends at ceilingDays, the PBX's own call records may follow the days
+             * @enum {string|null}
+             */
+            note: "own-list-ends-at-ceiling" | null;
+            shortening: components["schemas"]["Shortening"] | null;
         };
         RevokedOutputBody: {
             /**
@@ -851,7 +1505,57 @@ export interface components {
             to?: string;
         };
         Settings: {
+            /**
+             * @description what becomes of the calls of a user who is deleted
+             * @enum {string}
+             */
+            leaverRecords: "erase" | "keep";
+            recording: components["schemas"]["Recording"] | null;
             requireSecondFactor: boolean;
+            /**
+             * Format: int64
+             * @description 0 to 365; how long it is in force: GET /v1/admin/retention
+             */
+            retentionDays: number;
+            /** @description from their own history */
+            usersMayDelete: boolean;
+        };
+        SettingsInputBody: {
+            /** @description asked for when records would end earlier */
+            confirm?: boolean;
+            /** @enum {string} */
+            leaverRecords?: "erase" | "keep";
+            recording?: components["schemas"]["RecordingStruct"];
+            requireSecondFactor?: boolean;
+            /** Format: int64 */
+            retentionDays?: number;
+            usersMayDelete?: boolean;
+        };
+        Shortening: {
+            /**
+             * Format: int64
+             * @description of which end earlier now
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description of which were looked at
+             */
+            done: number;
+            /**
+             * Format: date-time
+             * @description null: under way, or waiting for calls that are up
+             */
+            finishedAt: string | null;
+            /** Format: date-time */
+            startedAt: string;
+            /** Format: double */
+            toDays: number;
+            /**
+             * Format: int64
+             * @description records that there were at its start
+             */
+            total: number;
         };
         SignIn: {
             /** @description whether it can still be used */
@@ -901,6 +1605,62 @@ export interface components {
             number: string;
             /** @description the record loses number and name when the call ends */
             private?: boolean;
+            /** @description asks the PBX to record; the company must have declared why it records */
+            recordingEnabled?: boolean;
+        };
+        Step: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: int64
+             * @description ITU-T Q.850, where the PBX gave one
+             */
+            cause: number | null;
+            /** @enum {string} */
+            status: "initiating" | "callingCaller" | "callingCallee" | "connected" | "disconnected" | "failed";
+        };
+        Subject: {
+            /** @description of a called party, in any spelling; with its extension, that one only. Either this or userId */
+            number?: string;
+            /** @description the open request that this answers; without it, a user's oldest for the same act, or one that is received and done now */
+            requestId?: string;
+            userId?: string;
+        };
+        SubjectExportInputBody: {
+            /**
+             * @default json
+             * @enum {string}
+             */
+            format: "json" | "csv";
+            /** @description of a called party, in any spelling; with its extension, that one only. Either this or userId */
+            number?: string;
+            /** @description the open request that this answers; without it, a user's oldest for the same act, or one that is received and done now */
+            requestId?: string;
+            userId?: string;
+        };
+        SubjectFound: {
+            doNotDial: boolean;
+            /**
+             * Format: int64
+             * @description of which are calls that are up
+             */
+            live: number;
+            /** Format: date-time */
+            newest: string | null;
+            /** Format: date-time */
+            oldest: string | null;
+            /** Format: int64 */
+            phones: number;
+            /** Format: int64 */
+            records: number;
+            /** Format: int64 */
+            refusals: number;
+            restricted: boolean;
+            /**
+             * Format: int64
+             * @description of a user, as are the next two
+             */
+            signIns: number;
         };
     };
     responses: never;
@@ -978,6 +1738,1441 @@ export interface operations {
             };
             /** @description Bad Request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listCompanyHistory: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListCompanyCallBody"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportCompanyHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompanyExportInputBody"];
+            };
+        };
+        responses: {
+            /** @description the calls */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    searchCompanyHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompanySearchInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListCompanyCallBody"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getCompanyCall: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompanyCallDetail"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    correctSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CorrectInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    eraseSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Subject"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubjectExportInputBody"];
+            };
+        };
+        responses: {
+            /** @description The export, as it is read. Unless its last member (line) is `end` with `complete` true, it broke off. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    findSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Subject"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubjectFound"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    objectSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Subject"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    liftObjection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Subject"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listPrivacyRequests: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+                /** @description only those that are not done */
+                open?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListReceiptBody"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    filePrivacyRequest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FileInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    refusePrivacyRequest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restrictSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Subject"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    liftRestriction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Subject"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1157,7 +3352,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Settings"];
+                "application/json": components["schemas"]["SettingsInputBody"];
             };
         };
         responses: {
@@ -1168,6 +3363,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Settings"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    previewRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
                 };
             };
             /** @description Bad Request */
@@ -1529,6 +3802,100 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2923,6 +5290,237 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportMe: {
+        parameters: {
+            query?: {
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export, as it is read. Unless its last member (line) is `end` with `complete` true, it broke off. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                    "text/csv": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listMyPrivacyRequests: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListReceiptBody"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    fileMyPrivacyRequest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnFileInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Receipt"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
