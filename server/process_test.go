@@ -81,10 +81,11 @@ type installation struct {
 
 // server is a running process of ours.
 type server struct {
-	cmd  *exec.Cmd
-	base string
-	log  *bytes.Buffer
-	gone chan struct{}
+	cmd    *exec.Cmd
+	base   string
+	inside string // where its metrics are
+	log    *bytes.Buffer
+	gone   chan struct{}
 }
 
 func install(t *testing.T) *installation {
@@ -126,8 +127,8 @@ func (in *installation) command(args ...string) map[string]any {
 func (in *installation) serve(database, pbx string) *server {
 	in.t.Helper()
 	listen := freeAddr(in.t)
-	s := &server{cmd: exec.Command(in.bin, "serve"), base: "http://" + listen, log: &bytes.Buffer{}, gone: make(chan struct{})}
-	s.cmd.Env = append([]string{"DATABASE_URL=" + database, "PBX_URL=" + pbx, "LISTEN=" + listen, "METRICS_LISTEN=" + freeAddr(in.t)}, in.env...)
+	s := &server{cmd: exec.Command(in.bin, "serve"), base: "http://" + listen, inside: freeAddr(in.t), log: &bytes.Buffer{}, gone: make(chan struct{})}
+	s.cmd.Env = append([]string{"DATABASE_URL=" + database, "PBX_URL=" + pbx, "LISTEN=" + listen, "METRICS_LISTEN=" + s.inside}, in.env...)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
 		in.t.Fatal(err)
@@ -159,10 +160,23 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// signIn pairs with the server and keeps the access token.
-func (in *installation) signIn(s *server) {
+// password sets a person's, from standard input.
+func (in *installation) password(email, secret string) {
 	in.t.Helper()
-	code := in.command("user", "pair", "user@test.example")["code"].(string)
+	cmd := exec.Command(in.bin, "user", "password", "--email", email)
+	cmd.Env = append([]string{"DATABASE_URL=" + in.database}, in.env...)
+	cmd.Stdin = strings.NewReader(secret)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		in.t.Fatalf("a password: %v\n%s", err, out)
+	}
+}
+
+// signIn pairs with the server and keeps the access token.
+func (in *installation) signIn(s *server) { in.signInAs(s, "user@test.example") }
+
+func (in *installation) signInAs(s *server, email string) {
+	in.t.Helper()
+	code := in.command("user", "pair", email)["code"].(string)
 	resp, err := http.PostForm(s.base+"/oauth/token", url.Values{
 		"grant_type": {"urn:clicktodial:pairing-code"}, "code": {code}, "client_id": {"extension"}, "device_name": {"test"},
 	})

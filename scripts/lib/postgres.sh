@@ -163,5 +163,5 @@ END
     touch "$home/created"
   fi
   # shellcheck disable=SC2034 # for who sources this
-  POSTGRES_URL="postgres://ctd:$password@127.0.0.1:$port/clicktodial?sslmode=disable"
+  POSTGRES_URL="postgres://ctd:$password@127.0.0.1:$port/clicktodial?sslmode=disable" POSTGRES_LOG=$home/log/postgres.log
 }

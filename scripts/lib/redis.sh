@@ -50,7 +50,7 @@ redis_start() {
     for _ in {1..100}; do
       if [[ $(REDISCLI_AUTH=$password "$cli" -h 127.0.0.1 -p "$port" ping 2>/dev/null) == PONG ]]; then
         # shellcheck disable=SC2034 # for who sources this
-        REDIS_ADDRESS_URL="redis://:$password@127.0.0.1:$port/0"
+        REDIS_ADDRESS_URL="redis://:$password@127.0.0.1:$port/0" REDIS_LOG=$home/redis.log
         return
       fi
       sleep 0.05
