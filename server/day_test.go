@@ -292,7 +292,6 @@ func (d *day) console() {
 	for _, path := range dayPages {
 		open(http.MethodGet, path, nil, http.StatusOK)
 	}
-	d.consoleWork(open)
 	open(http.MethodGet, "/console/people/"+dayName, nil, http.StatusNotFound)
 	open(http.MethodPost, "/console/sign-out", nil, http.StatusSeeOther)
 }
@@ -306,8 +305,32 @@ func (d *day) prefix() string {
 	return testdb.Prefix()
 }
 
-var dayPages = []string{"/console/people", "/console/sign-ins"}
+var dayPages = []string{"/console/people", "/console/sign-ins", "/console/history", "/privacy"}
 
-func (d *day) adminsWork() {}
-
-func (d *day) consoleWork(open func(method, path string, form url.Values, want int)) {}
+// adminsWork is the history, its export, retention, and a data subject's rights.
+func (d *day) adminsWork() {
+	d.t.Helper()
+	ask := func(method, path, body string, want int) map[string]any {
+		d.t.Helper()
+		return d.as(d.admin, method, "/v1/admin"+path, body, want)
+	}
+	ask(http.MethodGet, "/history", "", http.StatusOK)
+	for _, filter := range []string{`"number":"` + dayNumber + `"`, `"lastFour":"7831"`, `"name":"` + dayName + `"`, `"outcome":"hangUp"`} {
+		ask(http.MethodPost, "/history/search", "{"+filter+"}", http.StatusOK)
+		for _, format := range []string{"csv", "json"} {
+			ask(http.MethodPost, "/history/export", `{"format":"`+format+`",`+filter+"}", http.StatusOK)
+		}
+	}
+	ask(http.MethodPost, "/history/search", `{"number":"`+dayName+`"}`, http.StatusUnprocessableEntity)
+	ask(http.MethodPost, "/settings/retention-preview", `{"days":30}`, http.StatusOK)
+	ask(http.MethodPut, "/settings", `{"retentionDays":60,"confirm":true,"recording":{"reason":"quality","text":"Every tenth call is listened to."}}`, http.StatusOK)
+	ask(http.MethodGet, "/retention", "", http.StatusOK)
+	for _, path := range []string{"/find", "/export", "/restrict", "/restrict/lift", "/object", "/object/lift", "/erase"} {
+		ask(http.MethodPost, "/privacy"+path, `{"number":"`+dayErased+`"}`, http.StatusOK)
+	}
+	ask(http.MethodPost, "/privacy/correct", `{"number":"`+dayBusy+`","name":"`+dayRenamed+`"}`, http.StatusOK)
+	ask(http.MethodPost, "/privacy/find", `{"number":"`+dayName+`"}`, http.StatusUnprocessableEntity)
+	ask(http.MethodGet, "/privacy/requests", "", http.StatusOK)
+	d.as(d.token, http.MethodGet, "/v1/me/export?format=json", "", http.StatusOK)
+	d.as(d.token, http.MethodPost, "/v1/me/privacy-requests", `{"act":"access"}`, http.StatusCreated)
+}

@@ -12,7 +12,7 @@ export type Device = Wire['MeDevice'];
 export type DeviceState = Device['state'];
 
 /** A call as the pages show it: '' for a number that is gone, and open where only a change of it is known. */
-export type Call = Omit<Wire['Call'], 'number' | 'display' | 'reason' | 'device' | 'diagnosis' | 'signIn' | 'expiresAt'> & {
+export type Call = Omit<Wire['Call'], 'number' | 'display' | 'reason' | 'device' | 'diagnosis' | 'signIn' | 'expiresAt' | 'recordingEnabled'> & {
   number: string;
   display: string;
   reason: string | null;
