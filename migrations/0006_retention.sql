@@ -156,7 +156,9 @@ BEGIN
   RETURN NEW;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER calls_kept BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION ctd_call_kept();
+-- Nobody else is granted INSERT; the owner enters what a restore or a test brings.
+CREATE TRIGGER calls_kept BEFORE INSERT ON calls FOR EACH ROW
+  WHEN (current_user = 'ctd_app') EXECUTE FUNCTION ctd_call_kept();
 -- Their own triggers look through all devices: only where it matters.
 DROP TRIGGER tenants_allowed ON tenants;
 CREATE TRIGGER tenants_allowed BEFORE INSERT OR UPDATE OF endpoint_globs, caller_ids ON tenants
