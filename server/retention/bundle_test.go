@@ -159,7 +159,11 @@ func (b *bundle) inRedis(prefix string, call models.Call) string {
 	b.t.Helper()
 	const count = `local n = 0
 		for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
-			if redis.call('TYPE', key).ok == 'zset' and redis.call('ZSCORE', key, ARGV[2]) then n = n + 1 end
+			if redis.call('TYPE', key).ok == 'zset' then
+				for _, member in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+					if member:find(ARGV[2], 1, true) then n = n + 1 end
+				end
+			end
 		end
 		return n`
 	return testdb.Speak(b.t, testdb.RedisURL(b.t), "EVAL", count, "0", prefix, call.ID.String())

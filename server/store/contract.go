@@ -22,10 +22,11 @@ type Contract struct {
 // there is none such.
 func (d *DB) EndedContract(ctx context.Context, tenant uuid.UUID) (c Contract, err error) {
 	err = d.ask(ctx, CommandLine, func(tx *gorm.DB) error {
-		if err := tx.Model(&models.Tenant{}).Where("id = ? AND status = ?", tenant, models.TenantEnded).
-			Select("name, ended_at, wipe_at").Take(&c).Error; err != nil {
+		var t models.Tenant
+		if err := tx.Select("name, ended_at, wipe_at").Where("id = ? AND status = ?", tenant, models.TenantEnded).Take(&t).Error; err != nil {
 			return err
 		}
+		c.Name, c.EndedAt, c.WipeAt = t.Name, *t.EndedAt, *t.WipeAt
 		return tx.Select("id, tenant_id, email, name, role").Order("created_at, id").Limit(100).
 			Where("tenant_id = ? AND role = ? AND disabled_at IS NULL", tenant, models.RoleAdmin).Find(&c.Admins).Error
 	})
