@@ -41,7 +41,7 @@ func (b *bundle) records(t testing.TB, n int, expires string, users ...uuid.UUID
 				replica_id, channel_id, created_at, ended_at, expires_at)
 			SELECT gen_random_uuid(), $1, $2, 'Desk', '+31201234567', '+31 20 123 4***', 'disconnected', 4, 'hangUp', 'hung-up',
 				gen_random_uuid(), gen_random_uuid()::text, at, at, date_trunc('milliseconds', `+expires+`)
-			FROM (SELECT now() - i * interval '48 minutes' AS at FROM generate_series(1, $3::int) i) s RETURNING id`, b.tenant.ID, user, n)
+			FROM (SELECT now() - i * least(interval '48 minutes', interval '85 days' / $3::int) AS at FROM generate_series(1, $3::int) i) s RETURNING id`, b.tenant.ID, user, n)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestRebuildEntersTheLiving(t *testing.T) {
 	ended := b.records(t, 30, "now() + interval '3 seconds'", users[2], b.user.ID)
 	end := time.Now().Add(3 * time.Second)
 	living := b.records(t, 30, "at + interval '90 days'", users[0])
-	living = append(living, b.records(t, 25000, "at + interval '900 days'", users[1])...) // more than two pages of one user
+	living = append(living, b.records(t, 25000, "at + interval '90 days'", users[1])...) // more than two pages of one user
 	living = append(living, b.records(t, 30, "at + interval '90 days'", users[3], users[4], b.user.ID)...)
 	<-time.NewTimer(time.Until(end)).C // an end is never in the past when it is written
 	job := b.indexJob(t)
