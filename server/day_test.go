@@ -65,7 +65,7 @@ func TestScriptedDayLeavesNobody(t *testing.T) {
 		sinks = append(sinks, l.read(t))
 	}
 	metrics, status := d.ask(http.MethodGet, "http://"+d.server.inside+"/metrics", "", "")
-	if status != http.StatusOK || !strings.Contains(string(metrics), "clicktodial") {
+	if status != http.StatusOK || !strings.Contains(string(metrics), "ctd_http_request_seconds") {
 		t.Errorf("metrics: %d", status)
 	}
 	sinks = append(sinks, sink{"the server's log", d.server.log.String()}, sink{"metrics", string(metrics)},
@@ -325,7 +325,7 @@ func (d *day) adminsWork() {
 	ask(http.MethodPost, "/settings/retention-preview", `{"days":30}`, http.StatusOK)
 	ask(http.MethodPut, "/settings", `{"retentionDays":60,"confirm":true,"recording":{"reason":"quality","text":"Every tenth call is listened to."}}`, http.StatusOK)
 	ask(http.MethodGet, "/retention", "", http.StatusOK)
-	for _, path := range []string{"/find", "/export", "/restrict", "/restrict/lift", "/object", "/object/lift", "/erase"} {
+	for _, path := range []string{"/find", "/export", "/restrict", "/object", "/object/lift", "/object", "/erase"} {
 		ask(http.MethodPost, "/privacy"+path, `{"number":"`+dayErased+`"}`, http.StatusOK)
 	}
 	ask(http.MethodPost, "/privacy/correct", `{"number":"`+dayBusy+`","name":"`+dayRenamed+`"}`, http.StatusOK)

@@ -19,11 +19,8 @@ func Each(ctx context.Context, interval time.Duration, do func()) error {
 // CallBatch is how many calls a batch takes.
 func CallBatch() int { return callBatches[0] }
 
-// What tests may see of the rights of people.
-var (
-	MonthAfter = monthAfter
-	SafeCell   = safeCell
-)
+// MonthAfter is when a request is due.
+var MonthAfter = monthAfter
 
 // ExportPage is how many rows an export holds in memory.
 const ExportPage = exportPage

@@ -1,7 +1,6 @@
 package retention
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"clicktodial/models"
+	csv "clicktodial/server/sheet"
 	"clicktodial/server/store"
 )
 
@@ -137,35 +137,33 @@ type csvSheet struct {
 }
 
 func newCSVSheet(w io.Writer, kind models.SubjectKind) *csvSheet {
-	s := &csvSheet{w: csv.NewWriter(w), columns: []string{
+	s := &csvSheet{w: csv.New(w), columns: []string{
 		"section", "id", "createdAt", "direction", "number", "name", "status", "reason", "connectedAt", "endedAt", "durationSeconds",
 	}}
 	if kind == models.SubjectUser {
 		s.columns = append(s.columns, "diagnosis", "device", "signIn", "private", "restricted", "recordingAsked", "callerAnsweredAt")
 	}
 	s.columns = append(s.columns, "expiresAt", "field", "value")
-	s.w.UseCRLF = true
 	return s
 }
 
 func (s *csvSheet) line(cells map[string]string) error {
 	if !s.headed {
 		s.headed = true
-		if err := s.w.Write(s.columns); err != nil {
+		if err := s.w.Row(s.columns...); err != nil {
 			return err
 		}
 	}
 	out := make([]string, len(s.columns))
 	for name, text := range cells {
 		if i := slices.Index(s.columns, name); i >= 0 {
-			out[i] = safeCell(text)
+			out[i] = text
 		}
 	}
-	if err := s.w.Write(out); err != nil {
+	if err := s.w.Row(out...); err != nil {
 		return err
 	}
-	s.w.Flush()
-	return s.w.Error()
+	return s.w.Flush()
 }
 
 func (s *csvSheet) object(name string, r row) error { return s.fields(name, "", r) }
@@ -225,15 +223,6 @@ func (s *csvSheet) close() error { return nil }
 
 func (s *csvSheet) breakOff() {
 	_ = s.line(map[string]string{"section": "end", "field": "complete", "value": "false: the export broke off"}) // nowhere else to tell it
-}
-
-// safeCell keeps a spreadsheet from taking a text for a formula: what begins like
-// one gets an apostrophe before it, telephone numbers too.
-func safeCell(text string) string {
-	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
-		return "'" + text
-	}
-	return text
 }
 
 // cellText is a value as a cell holds it; "" for none.
