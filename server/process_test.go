@@ -84,8 +84,26 @@ type server struct {
 	cmd    *exec.Cmd
 	base   string
 	inside string // where its metrics are
-	log    *bytes.Buffer
+	log    *logBuffer
 	gone   chan struct{}
+}
+
+// logBuffer is what a process has logged so far.
+type logBuffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
 }
 
 func install(t *testing.T) *installation {
@@ -127,7 +145,7 @@ func (in *installation) command(args ...string) map[string]any {
 func (in *installation) serve(database, pbx string) *server {
 	in.t.Helper()
 	listen := freeAddr(in.t)
-	s := &server{cmd: exec.Command(in.bin, "serve"), base: "http://" + listen, inside: freeAddr(in.t), log: &bytes.Buffer{}, gone: make(chan struct{})}
+	s := &server{cmd: exec.Command(in.bin, "serve"), base: "http://" + listen, inside: freeAddr(in.t), log: &logBuffer{}, gone: make(chan struct{})}
 	s.cmd.Env = append([]string{"DATABASE_URL=" + database, "PBX_URL=" + pbx, "LISTEN=" + listen, "METRICS_LISTEN=" + s.inside}, in.env...)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
