@@ -35,6 +35,8 @@ func routes(b *bundle) []route {
 		{"POST", "/console/company/factor", "admin"}, {"POST", "/console/company/revoke", "admin"},
 		{"GET", "/console/history", "admin"}, {"POST", "/console/history", "admin"}, {"POST", "/console/history/export", "admin"},
 		{"GET", "/console/history/" + none, "admin"}, {"GET", "/console/history/calls/" + none, "admin"},
+		{"GET", "/console/retention", "admin"}, {"POST", "/console/retention", "admin"},
+		{"POST", "/console/retention/preview", "admin"}, {"POST", "/console/retention/settings", "admin"},
 		{"GET", "/console/support", "support"}, {"POST", "/console/support", "support"}, {"GET", found, "support"},
 		{"POST", found + "/sign-ins/" + none + "/revoke", "support"}, {"POST", found + "/sign-ins/revoke", "support"},
 	}

@@ -25,6 +25,7 @@ import (
 	"clicktodial/server/call"
 	"clicktodial/server/console"
 	"clicktodial/server/live"
+	"clicktodial/server/retention"
 	"clicktodial/server/secret"
 	"clicktodial/server/store"
 	"clicktodial/server/testdb"
@@ -68,7 +69,12 @@ func setup(t *testing.T) *bundle {
 	b.auth = &auth.Service{DB: db, Redis: testdb.Redis(t), Keys: keys, PublicURL: publicURL, Now: b.now, Log: log}
 	b.app = web.New(web.Options{PublicURL: publicURL, Log: log, Now: time.Now})
 	company := &call.Company{DB: db, Index: live.NewTTLIndex(b.auth.Redis), Keys: keys, Now: b.now}
-	(&console.Console{Auth: b.auth, Company: company, Now: b.now, Log: log}).Register(b.app)
+	rights := &retention.Privacy{
+		DB: db, Index: company.Index, Keys: keys, Now: b.now, Log: log, EndSignIns: b.auth.EndSignIns, ChangePerson: b.auth.ChangePerson,
+	}
+	(&console.Console{
+		Auth: b.auth, Company: company, Privacy: rights, Chooser: &retention.Chooser{DB: db, Ceiling: 90 * models.Day}, Now: b.now, Log: log,
+	}).Register(b.app)
 	b.acme, b.anna = b.tenant(t, "Acme", "anna@example.test", "Anna Smit")
 	b.bolt, b.olga = b.tenant(t, "Bolt", "olga@example.test", "Olga Bos")
 	b.piet = b.user(t, &b.acme.ID, "piet@example.test", models.RoleUser)

@@ -14,6 +14,7 @@ import (
 	"clicktodial/server/auth"
 	"clicktodial/server/call"
 	"clicktodial/server/register"
+	"clicktodial/server/retention"
 	"clicktodial/server/web"
 )
 
@@ -21,6 +22,8 @@ import (
 type Console struct {
 	Auth    *auth.Service
 	Company *call.Company
+	Privacy *retention.Privacy
+	Chooser *retention.Chooser
 	Notice  register.Settings // what the privacy notice says of this installation
 	Now     func() time.Time
 	Log     *slog.Logger
@@ -101,6 +104,10 @@ func (k *Console) registerAdmin(app *fiber.App) {
 	app.Post(historyPath+"/export", k.open(admin, (*visit).exportHistory))
 	app.Get(historyPath+"/:search", k.open(admin, (*visit).foundHistory))
 	app.Get(historyPath+"/calls/:call", k.open(admin, (*visit).callPage))
+	app.Get(retentionPath, k.open(admin, (*visit).retentionPage))
+	app.Post(retentionPath, k.open(admin, (*visit).changeRetention))
+	app.Post(retentionPath+"/preview", k.open(admin, (*visit).previewRetention))
+	app.Post(retentionPath+"/settings", k.open(admin, (*visit).changeSettings))
 	app.Get("/console/people", k.open(admin, (*visit).peoplePage))
 	app.Post("/console/people", k.open(admin, (*visit).addPerson))
 	app.Get("/console/people/:user", k.open(admin, (*visit).personPage))

@@ -9,6 +9,7 @@ import (
 	"clicktodial/server/auth"
 	"clicktodial/server/call"
 	"clicktodial/server/register"
+	"clicktodial/server/retention"
 	"clicktodial/server/web"
 )
 
@@ -24,7 +25,7 @@ var (
 
 // Words are the tables whose values are keys of texts.
 func Words() (keys []string) {
-	for _, table := range []map[string]string{byWords, subjectWords, madeByWords, noticeWords, outcomeWords} {
+	for _, table := range []map[string]string{byWords, subjectWords, madeByWords, noticeWords, outcomeWords, recordingWords} {
 		for _, key := range table {
 			keys = append(keys, key)
 		}
@@ -125,6 +126,12 @@ func samples(bare bool) map[string]any {
 			Diagnosis:  string(diagnosis), Phone: Nasty, SignIn: Nasty, Ends: "Ends on …", Steps: []callStep{{At: "12:00:00", Text: Nasty}, {At: "12:00:01", Since: "+ 1 s", Text: "x", Cause: "y"}},
 		},
 		"history-gone": nil,
+		"retention": retentionData{
+			Chosen:   retention.Chosen{UsersMayDelete: true, LeaverRecords: models.KeepLeaver, Recording: &retention.Recording{Reason: "quality", Text: Nasty}},
+			State:    retention.Preview{Days: 365, Effective: 90 * models.Day, Ceiling: 90 * models.Day},
+			Progress: &retention.Progress{Total: 12, Done: 5}, Proof: retention.Proof{Oldest: &ago, LastRun: &ago, N: 12, Head: make([]byte, 32), HeadAt: ago},
+		},
+		"retention-preview": previewData{90, retention.Preview{Days: 30, Effective: 30 * models.Day, Ceiling: models.Day, Shortening: retention.Shortening{EndsNow: 3, EndsEarlier: 5, Live: 1, More: true, LastEndBefore: &now, LastEndAfter: &now}}},
 	}
 }
 
@@ -135,5 +142,6 @@ func bareSamples() map[string]any {
 		"person": personData{}, "person-link": newLinkData{}, "company-revoke": nil, "support": supportData{}, "support-person": foundData{},
 		"authorize": consentData{Action: "/oauth/authorize"}, "done": doneData{}, "error": errorData{}, "again": home, "privacy": privacyData{}, "farewell": nil,
 		"history": historyData{}, "history-call": callData{historyRow: historyRow{Outcome: "outcome-live"}}, "history-gone": nil,
+		"retention": retentionData{}, "retention-preview": previewData{},
 	}
 }

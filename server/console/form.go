@@ -25,11 +25,12 @@ var fields = map[string]string{
 	"label-taken": "label", "label-invalid": "label", "endpoint-invalid": "endpoint", "device-not-allowed": "endpoint",
 	"caller-id-invalid": "caller_id", "device-name-invalid": "device_name", "reason-invalid": "why",
 	"date-invalid": "from", "period-invalid": "to", "user-unknown": "email", "number-invalid": "number", "number-too-long": "number", "outcome-invalid": "outcome",
+	"setting-invalid": "days", "received-invalid": "received", "confirm-unchecked": "checked",
 	"search-invalid": "who", "person-unknown": "who",
 }
 
 // shownAgain are the fields whose text a form keeps.
-var shownAgain = []string{"email", "name", "role", "label", "endpoint", "caller_id", "device_name", "reason", "why", "from", "to", "user", "outcome", "number"}
+var shownAgain = []string{"email", "name", "role", "label", "endpoint", "caller_id", "device_name", "reason", "why", "from", "to", "user", "outcome", "number", "days", "recording", "text", "received", "act", "request"}
 
 // again shows a form once more with what was wrong with it. What the person
 // cannot mend by typing is an error like any other.

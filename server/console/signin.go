@@ -7,8 +7,12 @@ import (
 
 // home leads each role to where its work is.
 func (v *visit) home() error {
-	if v.session.Role == models.RoleSupport {
+	switch v.session.Role {
+	case models.RoleSupport:
 		return v.redirect("/console/support", "")
+	case models.RoleAdmin:
+		return v.redirect(historyPath, "")
+	case models.RoleUser:
 	}
 	return v.redirect("/console/sign-ins", "")
 }

@@ -60,8 +60,11 @@ type Preview struct {
 	Days      int
 	Effective time.Duration // under the ceiling
 	Ceiling   time.Duration
-	store.Shortening
+	Shortening
 }
+
+// Shortening is what would end, and when.
+type Shortening = store.Shortening
 
 // BeyondCeiling says that our own list ends before the days do; the PBX's call
 // records may follow them.
@@ -240,6 +243,17 @@ func (c *Chooser) preview(ctx context.Context, t models.Tenant, days int) (p Pre
 		p.More = false // none is kept longer, whatever there is beyond what was counted
 	}
 	return p, err
+}
+
+// Proof is what an admin is shown of the purge.
+type Proof = store.Proof
+
+// Proof says what the purge has left of the company's records. Errors: forbidden.
+func (c *Chooser) Proof(ctx context.Context, by models.Actor) (Proof, error) {
+	if err := mayChoose(by); err != nil {
+		return Proof{}, err
+	}
+	return c.DB.Proof(ctx, by.TenantID)
 }
 
 // State gives the days in force and how far shortening has come; nil when there was
