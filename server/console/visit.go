@@ -116,6 +116,9 @@ func (v *visit) toFinish() error {
 	if v.c.Method() != fiber.MethodGet && v.c.Method() != fiber.MethodHead {
 		return errUnauthorized
 	}
+	if v.session.Stage == models.StageFull { // there is nothing to finish
+		return v.redirect(home, "")
+	}
 	return v.afterwards(v.session, safeNext(v.c.OriginalURL()))
 }
 
