@@ -189,7 +189,8 @@ func (p *page) Navigation() []place {
 	all := []place{{Path: "/console/sign-ins", Key: "sign-ins-nav"}, {Path: "/console/factor", Key: "factor-state.title"}, {Path: "/console/password", Key: "password-nav"}}
 	switch p.Session.Role {
 	case models.RoleAdmin:
-		all = slices.Insert(all, 0, place{Path: historyPath, Key: "history.title"}, place{Path: "/console/people", Key: "people.title"}, place{Path: retentionPath, Key: "retention.title"})
+		all = slices.Insert(all, 0, place{Path: historyPath, Key: "history.title"}, place{Path: "/console/people", Key: "people.title"}, place{Path: retentionPath, Key: "retention.title"},
+			place{Path: requestsPath, Key: "privacy-requests.title"})
 	case models.RoleSupport:
 		all = slices.Insert(all, 0, place{Path: "/console/support", Key: "support-nav"})
 	case models.RoleUser:
