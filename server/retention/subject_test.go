@@ -374,7 +374,7 @@ func TestReadStoredNumber(t *testing.T) {
 	r := newRights(t)
 	const withdrawn = "+31999999999999"
 	if _, err := phone.Parse(withdrawn, "NL"); err == nil {
-		t.Skip("it has become valid")
+		t.Fatal("it has become valid: take another that is not")
 	}
 	s, err := r.Read(t.Context(), r.ours.by(), "+31 999999999999", uuid.Nil)
 	if err != nil || s.Number.Reveal() != withdrawn {

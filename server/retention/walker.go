@@ -32,21 +32,21 @@ const walkBatch = 1000
 // userHashes are what a user is known by, under each key.
 type userHashes struct{ history, user, leaver, restriction [][]byte }
 
-// hashes of a line's kind, as package store makes them (RecordNote).
+// hashes of a line's kind.
 func (w *walker) hashes(kind, who string) ([][]byte, error) {
-	return w.keys.MACs("ledger", kind+"|"+w.tenant.String()+"|"+who)
+	return store.RecordHashes(w.keys, kind, w.tenant, who)
 }
 
-// restricted are those of a restriction (store.RestrictionHashes).
+// restricted are those of a restriction.
 func (w *walker) restricted(kind models.SubjectKind, who string) ([][]byte, error) {
-	return w.keys.MACs("restriction", w.tenant.String()+"|"+string(kind)+"|"+who)
+	return store.RestrictedAs(w.keys, w.tenant, kind, who)
 }
 
 func (w *walker) ofUser(id uuid.UUID) (h userHashes, err error) {
 	if h, ok := w.known[id]; ok {
 		return h, nil
 	}
-	for kind, into := range map[string]*[][]byte{"history": &h.history, "user": &h.user, "leaver": &h.leaver} {
+	for kind, into := range map[string]*[][]byte{store.NoteHistory: &h.history, store.NoteUser: &h.user, store.NoteLeaver: &h.leaver} {
 		if *into, err = w.hashes(kind, id.String()); err != nil {
 			return h, err
 		}
@@ -67,7 +67,7 @@ func (w *walker) ofNumber(call store.SubjectCall) (number, restriction [][]byte,
 		forms = append(forms, call.Number.E164())
 	}
 	for _, form := range forms {
-		a, err := w.hashes("number", form)
+		a, err := w.hashes(store.NoteNumber, form)
 		if err != nil {
 			return nil, nil, err
 		}

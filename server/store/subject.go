@@ -73,7 +73,13 @@ func DoNotDialHashes(keys *secret.Keys, tenant uuid.UUID, n phone.Number) ([][]b
 
 // RestrictionHashes are what a restricted subject is known by.
 func RestrictionHashes(keys *secret.Keys, s Subject) ([][]byte, error) {
-	return keys.MACs("restriction", s.Tenant.String()+"|"+string(s.Kind())+"|"+s.who())
+	return RestrictedAs(keys, s.Tenant, s.Kind(), s.who())
+}
+
+// RestrictedAs is RestrictionHashes of who is known by a text: a user's id, or a
+// number as Number.Reveal gives it.
+func RestrictedAs(keys *secret.Keys, tenant uuid.UUID, kind models.SubjectKind, who string) ([][]byte, error) {
+	return keys.MACs("restriction", tenant.String()+"|"+string(kind)+"|"+who)
 }
 
 // What of whom a note in the ledger outside tells.
@@ -92,8 +98,17 @@ const (
 // RecordNote is a note about records or a person of the tenant. Its hash is of
 // kind, tenant and who; an objection and a restriction carry their own.
 func RecordNote(keys *secret.Keys, kind string, tenant uuid.UUID, who string, before time.Time) (LedgerNote, error) {
-	hash, err := keys.MAC("ledger", kind+"|"+tenant.String()+"|"+who)
-	return LedgerNote{Kind: kind, Hash: hash, Before: before}, err
+	hashes, err := RecordHashes(keys, kind, tenant, who)
+	if err != nil {
+		return LedgerNote{}, err
+	}
+	return LedgerNote{Kind: kind, Hash: hashes[0], Before: before}, nil
+}
+
+// RecordHashes are what RecordNote's hash was, or is, under each key of SECRET_KEY,
+// the newest first.
+func RecordHashes(keys *secret.Keys, kind string, tenant uuid.UUID, who string) ([][]byte, error) {
+	return keys.MACs("ledger", kind+"|"+tenant.String()+"|"+who)
 }
 
 // ErasureNote is the note of the erasure of a subject's records made before.
