@@ -166,8 +166,13 @@ func printChain(w io.Writer, c retention.Chain) {
 	if c.Interrupted > 0 {
 		fmt.Fprintf(w, "%d runs were interrupted, and made up for\n", c.Interrupted)
 	}
-	if c.Contracts > 0 {
-		fmt.Fprintf(w, "%d ended contracts were wiped\n", c.Contracts)
+	for _, of := range []struct {
+		n    int64
+		what string
+	}{{c.Erasures, "times a person's records were erased on request"}, {c.Contracts, "ended contracts were wiped"}, {c.Restores, "times a restored database was checked"}} {
+		if of.n > 0 {
+			fmt.Fprintf(w, "%d %s\n", of.n, of.what)
+		}
 	}
 	fmt.Fprintln(w, "the head of each day (UTC):")
 	for _, h := range c.Heads {

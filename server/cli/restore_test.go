@@ -1,9 +1,7 @@
 package cli_test
 
 import (
-	"bytes"
 	"database/sql"
-	"encoding/hex"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -11,7 +9,6 @@ import (
 	"syscall"
 	"testing"
 
-	"clicktodial/server/secret"
 	"clicktodial/server/testdb"
 )
 
@@ -22,10 +19,10 @@ func (s *shell) on(url string) *shell {
 	return c
 }
 
-// click places a call and waits until it has ended.
-func click(t *testing.T, base, access, key, number string) {
+// post asks the API for something to be done, and wants the status.
+func post(t *testing.T, address, access, key, body string, want int) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/calls", strings.NewReader(`{"number":"`+number+`"}`))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,61 +34,19 @@ func click(t *testing.T, base, access, key, number string) {
 		t.Fatal(err)
 	}
 	res.Body.Close() //nolint:errcheck // the status says it
-	if res.StatusCode != http.StatusCreated {
-		t.Fatalf("click: %d", res.StatusCode)
+	if res.StatusCode != want {
+		t.Fatalf("%s: %d", req.URL.Path, res.StatusCode)
 	}
+}
+
+// click places a call and waits until it has ended.
+func click(t *testing.T, base, access, key, number string) {
+	t.Helper()
+	post(t, base+"/v1/calls", access, key, `{"number":"`+number+`"}`, http.StatusCreated)
 	eventually(t, "the call ends", func() bool {
 		_, body := get(t, base+"/v1/history", access)
 		return strings.Contains(body, `"items"`) && !strings.Contains(body, `"endedAt":null`)
 	})
-}
-
-// erase does in one transaction what an erasure does, and its objection.
-func (s *shell) erase(tenant, number string) {
-	s.t.Helper()
-	keys, err := secret.NewKeys([][]byte{bytes.Repeat([]byte{7}, 32)})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	mac := func(purpose, text string) string {
-		hash, err := keys.MAC(purpose, text)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		return hex.EncodeToString(hash)
-	}
-	erased, barred := mac("ledger", "number|"+tenant+"|"+number), mac("do-not-dial", tenant+"|"+number)
-	s.change(tenant, "DELETE FROM calls WHERE number = '"+number+"'",
-		"INSERT INTO do_not_dial (tenant_id, hash) VALUES (ctd_tenant(), '\\x"+barred+"')",
-		`WITH c AS (UPDATE ledger_counter SET n = n + 2 RETURNING n, installation) INSERT INTO ledger_outbox (n, line)
-			SELECT c.n - 2 + k.i, json_build_object('n', c.n - 2 + k.i, 'installation', c.installation, 'at', clock_timestamp(), 'kind', k.kind, 'tenant', ctd_tenant(), 'hash', k.hash)::text
-			FROM c, (VALUES (1, 'number', '`+erased+`'), (2, 'objection', '`+barred+`')) AS k (i, kind, hash)`)
-}
-
-// change runs statements as the tenant.
-func (s *shell) change(tenant string, statements ...string) {
-	s.t.Helper()
-	db, err := sql.Open("pgx", s.url)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer db.Close() //nolint:errcheck // over
-	tx, err := db.Begin()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer tx.Rollback() //nolint:errcheck // nothing is left after a commit
-	if _, err := tx.Exec("SELECT set_config('role', 'ctd_app', true), set_config('app.tenant_id', $1, true)", tenant); err != nil {
-		s.t.Fatal(err)
-	}
-	for _, statement := range statements {
-		if _, err := tx.Exec(statement); err != nil {
-			s.t.Fatalf("%s: %v", statement, err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		s.t.Fatal(err)
-	}
 }
 
 // asOwner reads past row-level security, which a transaction of its own lifts.
@@ -146,7 +101,11 @@ func TestRestore(t *testing.T) {
 	}
 	which := s.look("ctd_auth", "SELECT id::text FROM grants ORDER BY created_at, id LIMIT 1")
 	s.run("token", "revoke", "--id", which).ok()
-	s.erase(tenant, person)
+	if got := s.run("privacy", "erase", "--tenant", tenant, "--number", person, "--json").object(); text(got["records"]) != "1" {
+		t.Fatalf("erased: %v", got)
+	}
+	admin := signIn(t, base, text(s.run("user", "pair", "admin@demo.test", "--json").object()["code"]))
+	post(t, base+"/v1/admin/privacy/object", admin, "", `{"number":"`+person+`"}`, http.StatusOK)
 	eventually(t, "the ledger has it all", func() bool { return len(s.ledger()) == 3 })
 	if got := status(t, base, lost); got != 401 {
 		t.Fatalf("after the revocation: %d", got)
@@ -195,6 +154,15 @@ func TestRestore(t *testing.T) {
 	p.stop()
 	if code := p.wait(); code != 0 {
 		t.Errorf("exit %d: %s", code, p.errOut.String())
+	}
+	// The dump knows nothing of the erasure's evidence; both checks are in it, and
+	// what they erased.
+	chain := r.run("purge", "verify", "--json").object()
+	if chain["ok"] != true || text(chain["restores"]) != "2" || text(chain["erasures"]) != "0" || text(chain["calls"]) != "1" {
+		t.Errorf("the chain: %v", chain)
+	}
+	if chain := s.run("purge", "verify", "--json").object(); text(chain["erasures"]) != "1" || text(chain["calls"]) != "1" {
+		t.Errorf("the chain of the lost database: %v", chain)
 	}
 }
 

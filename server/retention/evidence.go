@@ -18,8 +18,10 @@ type Chain struct {
 	To          *time.Time         `json:"to"`
 	Runs        int64              `json:"runs"` // of the purge
 	Interrupted int64              `json:"interrupted"`
-	Calls       int64              `json:"calls"`  // deleted in all
-	Others      int64              `json:"others"` // other records, deleted or made anonymous
+	Calls       int64              `json:"calls"`    // deleted in all
+	Others      int64              `json:"others"`   // other records, deleted or made anonymous
+	Erasures    int64              `json:"erasures"` // of data subjects, on request
+	Restores    int64              `json:"restores"` // restore-check, after a dump was restored
 	Contracts   int64              `json:"contracts"`
 	Heads       []Head             `json:"heads"` // of the last days on which there was an entry, newest last
 	Broken      *store.BrokenChain `json:"broken,omitempty"`
@@ -98,6 +100,10 @@ func (c *Chain) add(e models.Evidence) {
 	switch e.Kind {
 	case models.EvidencePurge:
 		c.Runs++
+	case models.EvidenceErasure:
+		c.Erasures++
+	case models.EvidenceRestore:
+		c.Restores++
 	case models.EvidenceContract:
 		c.Contracts++
 	}

@@ -45,6 +45,7 @@ const restoredReason = "database restored"
 
 // Run does it. Errors: ledger-foreign.
 func (c *RestoreCheck) Run(ctx context.Context) (done Restored, err error) {
+	began := c.Now().UTC()
 	said, err := c.read(ctx)
 	if err != nil {
 		return done, err
@@ -59,7 +60,7 @@ func (c *RestoreCheck) Run(ctx context.Context) (done Restored, err error) {
 			return done, err
 		}
 	}
-	return done, c.DB.FinishRestore(ctx, said.newest, audit.Entry(audit.Operator, "restore-check", audit.Subject{}, restoredReason))
+	return done, c.DB.FinishRestore(ctx, said.newest, began, done.Erased, audit.Entry(audit.Operator, "restore-check", audit.Subject{}, restoredReason))
 }
 
 func (c *RestoreCheck) read(ctx context.Context) (*plan, error) {

@@ -101,7 +101,10 @@ func (d *DB) DeleteUser(ctx context.Context, a Act, erased int64, n LedgerNote) 
 		if r, err = a.write(tx, erased+int64(len(rest))); err != nil {
 			return err
 		}
-		return note(tx, n)
+		if err := note(tx, n); err != nil || len(rest) == 0 {
+			return err
+		}
+		return erasureEvidence(tx, *a.Receipt.DoneAt, int64(len(rest)))
 	})
 	return r, rest, err
 }

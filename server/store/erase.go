@@ -34,8 +34,9 @@ type Erasure struct {
 
 // Erase deletes the subject's ended records, a batch a transaction, and tells gone
 // of each batch once it is committed. Note and audit are made with the first: what a
-// crash has left of the request, a restored dump must not bring back either. It
-// counts the records that go, those of calls that are up among them.
+// crash has left of the request, a restored dump must not bring back either. With
+// the last one a data subject's erasure becomes evidence. It counts the records that
+// go, those of calls that are up among them.
 func (d *DB) Erase(ctx context.Context, e Erasure, gone func([]Erased)) (n int64, err error) {
 	as := ForTenant(e.Subject.Tenant)
 	if e.Whole {
@@ -50,13 +51,18 @@ func (d *DB) Erase(ctx context.Context, e Erasure, gone func([]Erased)) (n int64
 					return err
 				}
 			}
-			if rows, err = e.batch(tx); err != nil || !first {
+			if rows, err = e.batch(tx); err != nil {
 				return err
 			}
-			if err := auditLook(tx, e.Entry); err != nil {
-				return err
+			if first {
+				if err := e.written(tx); err != nil {
+					return err
+				}
 			}
-			return note(tx, e.Note)
+			if e.Whole && len(rows) < eraseBatch {
+				return erasureEvidence(tx, e.Before, n+live+int64(len(rows)))
+			}
+			return nil
 		})
 		if err != nil {
 			return n, err
@@ -69,6 +75,25 @@ func (d *DB) Erase(ctx context.Context, e Erasure, gone func([]Erased)) (n int64
 			return n, nil
 		}
 	}
+}
+
+// written puts down that the erasure has begun.
+func (e Erasure) written(tx *gorm.DB) error {
+	if err := auditLook(tx, e.Entry); err != nil {
+		return err
+	}
+	return note(tx, e.Note)
+}
+
+// erasureEvidence says when and how many, and not of whom. Call it last, as
+// addEvidence.
+func erasureEvidence(tx *gorm.DB, began time.Time, calls int64) error {
+	oldest, err := oldestCall(tx)
+	if err != nil {
+		return err
+	}
+	_, err = addEvidence(tx, models.Evidence{Kind: models.EvidenceErasure, StartedAt: began, Calls: calls, Oldest: oldest})
+	return err
 }
 
 // takeAlong lets the end of a call that is up take its record; what is kept

@@ -31,8 +31,9 @@ func (d *DB) AdoptLedger(ctx context.Context, installation uuid.UUID, entry mode
 }
 
 // FinishRestore opens a restored database, whose ledger has come as far as newest,
-// and counts on from there.
-func (d *DB) FinishRestore(ctx context.Context, newest int64, entry models.Audit) error {
+// and counts on from there. The check becomes evidence: the chain goes on from where
+// it was in the dump, and whoever has noted a later head finds here why.
+func (d *DB) FinishRestore(ctx context.Context, newest int64, began time.Time, erased int64, entry models.Audit) error {
 	return d.as(ctx, roleOperator, uuid.Nil, func(tx *gorm.DB) error {
 		if err := addAudit(tx, entry); err != nil {
 			return err
@@ -40,7 +41,15 @@ func (d *DB) FinishRestore(ctx context.Context, newest int64, entry models.Audit
 		if err := tx.Exec("UPDATE ledger_counter SET n = greatest(n, ?), restored_at = NULL", newest).Error; err != nil {
 			return err
 		}
-		return note(tx, LedgerNote{Kind: "restored"})
+		if err := note(tx, LedgerNote{Kind: "restored"}); err != nil {
+			return err
+		}
+		oldest, err := oldestCall(tx)
+		if err != nil {
+			return err
+		}
+		_, err = addEvidence(tx, models.Evidence{Kind: models.EvidenceRestore, StartedAt: began, Calls: erased, Oldest: oldest})
+		return err
 	})
 }
 
