@@ -82,7 +82,9 @@ func TestKilledBetweenCommitAndIndex(t *testing.T) {
 	if n := testdb.Speak(t, testdb.RedisURL(t), "ZCOUNT", key, fmt.Sprintf("(%d", time.Now().UnixMilli()), "+inf"); n != "0" {
 		t.Errorf("by score the index has %s living records", n)
 	}
-	in.await(time.Until(end.Add(time.Second+5*time.Second)), "the row to be gone", func() bool { return rowsOf(t, in.database, id) == 0 })
+	in.await(time.Until(end.Add(time.Second+5*time.Second)), "the row and all that Redis holds of it to be gone", func() bool {
+		return rowsOf(t, in.database, id) == 0 && len(testdb.RedisHolds(t, testdb.RedisURL(t), prefix, id, "1234567", "123 4567")) == 0
+	})
 }
 
 // rowsOf counts a call's rows as ctd_follow sees them: whatever their time.

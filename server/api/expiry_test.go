@@ -26,7 +26,7 @@ const (
 	lifetime   = 1500 * time.Millisecond // HISTORY_MAX_AGE of these tests
 	purgeEvery = 200 * time.Millisecond  // PURGE_INTERVAL
 	purgeSlack = 5 * time.Second
-	rounds     = 4 // a busy machine may answer nothing in time, of a whole round
+	rounds     = 6 // a busy machine may answer nothing in time, of a whole round
 )
 
 // A record ends at its instant, whichever way one looks, and not before: with all
@@ -66,7 +66,10 @@ func TestThePurgeAlone(t *testing.T) {
 	st.pool.open(t)
 	at := st.call.ExpiresAt
 	<-time.NewTimer(time.Until(at.Add(20 * time.Millisecond))).C
-	for _, p := range probes[:9] {
+	for _, p := range probes {
+		if p.unasked(scene{deaf: true}) {
+			continue
+		}
 		there, err := p.look(st, t, time.Now())
 		check(t, err)
 		if isSQL := strings.HasPrefix(p.name, "SQL"); there != isSQL {
@@ -100,8 +103,9 @@ type stage struct {
 	server *testdb.RedisServer
 	pool   *sqlPool
 
-	after string   // the last event before the call
-	call  api.Call // whose record ends
+	after  string           // the last event before the call
+	call   api.Call         // whose record ends
+	counts map[string]*seen // of all rounds; a probe that cannot be asked has none
 }
 
 func newStage(t *testing.T, s scene) *stage {
@@ -114,7 +118,17 @@ func newStage(t *testing.T, s scene) *stage {
 	index := live.NewTTLIndex(openRedis(t, b.redisURL, b.prefix))
 	st.while(t, (&call.IndexJob{DB: b.db, Index: index, Every: 50 * time.Millisecond, Now: time.Now, Log: quiet}).Run)
 	if s.purge {
-		st.while(t, (&retention.PurgeJob{DB: b.db, Interval: purgeEvery, Log: quiet}).Run)
+		st.while(t, (&retention.PurgeJob{DB: b.db, Index: index, Interval: purgeEvery, Log: quiet}).Run)
+	}
+	st.counts = map[string]*seen{}
+	for _, p := range probes {
+		if p.unasked(s) {
+			continue
+		}
+		st.counts[p.name] = &seen{}
+		if p.silent(s) {
+			st.counts[p.name].before = 1
+		}
 	}
 	return st
 }
@@ -142,11 +156,11 @@ func (st *stage) play(t *testing.T, last bool) bool {
 	if st.before != nil {
 		st.before(st, t)
 	}
-	counts := st.probe(t)
+	st.probe(t)
 	if t.Failed() {
 		return true
 	}
-	for name, c := range counts {
+	for name, c := range st.counts {
 		if c.before > 0 && c.after >= 5 {
 			continue
 		}
@@ -189,8 +203,6 @@ func (st *stage) aftermath(t *testing.T) {
 	if !st.forgets {
 		return
 	}
-	index := live.NewTTLIndex(openRedis(t, st.redisURL, st.prefix))
-	check(t, index.Forget(t.Context(), live.Entry{User: st.anna.user.ID, Call: st.call.ID, Expires: st.call.ExpiresAt}))
 	eventually(t, "Redis has nothing of it", func() bool {
 		found := testdb.RedisHolds(t, st.redisURL, "", st.call.ID.String(), "1234567", "4567", "Quince", "quince")
 		if len(found) > 0 && time.Now().After(limit) {
@@ -241,6 +253,7 @@ type probe struct {
 	look func(st *stage, t *testing.T, sent time.Time) (there bool, err error)
 	// When it cannot be asked, or need not know of it before the end.
 	unasked, silent func(scene) bool
+	inTurn          bool // a user may have two exports at once
 }
 
 func never(scene) bool     { return false }
@@ -250,56 +263,56 @@ func isNoSQL(s scene) bool { return s.noSQL }
 
 // probes are all ways to the record. A new reader of records is a row here.
 var probes = []probe{
-	{"GET /v1/calls/{id}", lookAt("GET", func(st *stage) string { return "/v1/calls/" + st.call.ID.String() }, ""), never, never},
-	{"GET /v1/history", lookAt("GET", at("/v1/history"), ""), never, never},
-	{"search by number", lookAt("POST", at("/v1/history/search"), `{"q":"020 123 4567"}`), never, never},
-	{"search by last four", lookAt("POST", at("/v1/history/search"), `{"q":"4567"}`), never, never},
-	{"search by name", lookAt("POST", at("/v1/history/search"), `{"q":"quince"}`), never, never},
-	{"the socket's replay", replayed, never, isLost},
-	{"SQL: calls", bySQL("SELECT count(*) FROM calls WHERE id = $1"), isNoSQL, never},
-	{"SQL: call_events", bySQL("SELECT count(*) FROM call_events WHERE call_id = $1"), isNoSQL, never},
-	{"SQL: call_words", bySQL("SELECT count(*) FROM call_words WHERE call_id = $1"), isNoSQL, never},
-	{"Redis by score", func(st *stage, t *testing.T, sent time.Time) (bool, error) { return st.scored(t, sent), nil }, isDeaf, never},
+	{"GET /v1/calls/{id}", lookAt("GET", func(st *stage) string { return "/v1/calls/" + st.call.ID.String() }, ""), never, never, false},
+	{"GET /v1/history", lookAt("GET", at("/v1/history"), ""), never, never, false},
+	{"search by number", lookAt("POST", at("/v1/history/search"), `{"q":"020 123 4567"}`), never, never, false},
+	{"search by last four", lookAt("POST", at("/v1/history/search"), `{"q":"4567"}`), never, never, false},
+	{"search by name", lookAt("POST", at("/v1/history/search"), `{"q":"quince"}`), never, never, false},
+	{"GET /v1/admin/history/{id}", lookAt("GET", func(st *stage) string { return "/v1/admin/history/" + st.call.ID.String() }, ""), never, never, false},
+	{"GET /v1/admin/history", lookAt("GET", at("/v1/admin/history"), ""), never, never, false},
+	{"the admin's search", lookAt("POST", at("/v1/admin/history/search"), `{"number":"020 123 4567","name":"quince"}`), never, never, false},
+	{"the company's export", exported("POST", "/v1/admin/history/export", `{"format":"csv"}`), never, never, true},
+	{"a user's own export", exported("GET", "/v1/me/export", ""), never, never, true},
+	{"the export of a number", exported("POST", "/v1/admin/privacy/export", `{"number":"020 123 4567"}`), never, never, true},
+	{"the socket's replay", replayed, never, isLost, false},
+	{"SQL: calls", bySQL("SELECT count(*) FROM calls WHERE id = $1"), isNoSQL, never, false},
+	{"SQL: call_events", bySQL("SELECT count(*) FROM call_events WHERE call_id = $1"), isNoSQL, never, false},
+	{"SQL: call_words", bySQL("SELECT count(*) FROM call_words WHERE call_id = $1"), isNoSQL, never, false},
+	{"Redis by score", func(st *stage, t *testing.T, sent time.Time) (bool, error) { return st.scored(t, sent), nil }, isDeaf, never, false},
 }
 
 // seen counts the looks of a probe that decide something.
 type seen struct{ before, after int }
 
 // probe looks in every way, each 5 ms around the end and now and then further away.
-func (st *stage) probe(t *testing.T) map[string]*seen {
+func (st *stage) probe(t *testing.T) {
 	t.Helper()
 	end := st.call.ExpiresAt
-	counts := map[string]*seen{}
+	turns := make(chan struct{}, 2)
 	var mu sync.Mutex
 	var looks sync.WaitGroup
-	for _, p := range probes {
-		if p.unasked(st.scene) {
-			continue
-		}
-		counts[p.name] = &seen{}
-		if p.silent(st.scene) {
-			counts[p.name].before = 1
-		}
-	}
 	for _, offset := range offsets() {
 		wait := time.NewTimer(time.Until(end.Add(offset)))
 		<-wait.C
 		for _, p := range probes {
-			if counts[p.name] == nil {
+			if st.counts[p.name] == nil {
 				continue
 			}
 			looks.Go(func() {
+				if p.inTurn {
+					turns <- struct{}{}
+					defer func() { <-turns }()
+				}
 				sent := time.Now()
 				there, err := p.look(st, t, sent)
 				answered := time.Now()
 				mu.Lock()
 				defer mu.Unlock()
-				st.judge(t, p, counts[p.name], there, err, sent.Sub(end), answered.Sub(end))
+				st.judge(t, p, st.counts[p.name], there, err, sent.Sub(end), answered.Sub(end))
 			})
 		}
 	}
 	looks.Wait()
-	return counts
 }
 
 // judge counts a look by when it was sent: before the end the record is there,
@@ -348,6 +361,23 @@ func lookAt(method string, path func(*stage) string, body string) func(*stage, *
 			err = fmt.Errorf("status %d: %s", got.status, got.body)
 		}
 		return strings.Contains(string(got.body), st.call.ID.String()), err
+	}
+}
+
+// exported looks through an export: for the call's id, or, in what a called party
+// is given, for the moment of the call.
+func exported(method, path, body string) func(*stage, *testing.T, time.Time) (bool, error) {
+	return func(st *stage, _ *testing.T, _ time.Time) (bool, error) {
+		a := ask{method: method, path: path, token: st.anna.Access}
+		if body != "" {
+			a.body = body
+		}
+		got, err := st.try(a)
+		if err == nil && got.status != 200 {
+			err = fmt.Errorf("status %d: %s", got.status, got.body)
+		}
+		text := string(got.body)
+		return strings.Contains(text, st.call.ID.String()) || strings.Contains(text, st.call.CreatedAt.UTC().Format(time.RFC3339Nano)), err
 	}
 }
 

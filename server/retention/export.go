@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"clicktodial/models"
 	"clicktodial/server/audit"
+	"clicktodial/server/live"
 	"clicktodial/server/phone"
 	"clicktodial/server/store"
 )
@@ -159,7 +161,7 @@ func (e *Export) numberParts() []part {
 		func(_ context.Context, out sheet, _ func() error) (int64, error) {
 			return 0, out.object("subject", row{{"number", e.number(e.act.Subject.Number)}, {"doNotDial", e.about.DoNotDial}})
 		},
-		section(e, "calls", e.p.DB.ExportCalls, func(c store.ExportedCall) place { return place{c.CreatedAt, c.ID} }, e.calledRow),
+		e.calls(e.calledRow),
 	}
 }
 
@@ -188,7 +190,7 @@ func (e *Export) userParts() []part {
 		section(e, "links", db.ExportLinks, func(l models.PasswordLink) place { return place{l.CreatedAt, l.ID} }, func(l models.PasswordLink) row {
 			return row{{"id", l.ID}, {"kind", string(l.Kind)}, {"madeBy", l.MadeBy}, {"createdAt", l.CreatedAt}, {"expiresAt", l.ExpiresAt}, {"usedAt", l.UsedAt}}
 		}),
-		section(e, "calls", db.ExportCalls, func(c store.ExportedCall) place { return place{c.CreatedAt, c.ID} }, e.callRow),
+		e.calls(e.callRow),
 		section(e, "refusals", db.ExportRefusals, func(r models.Refusal) place { return place{r.At, r.ID} }, func(r models.Refusal) row {
 			return row{{"id", r.ID}, {"at", r.At}, {"code", r.Code}, {"supportCode", r.SupportCode}, {"signIn", r.GrantID}}
 		}),
@@ -209,9 +211,35 @@ type place struct {
 	id uuid.UUID
 }
 
-// section writes what one table holds of the subject, a page at a time: each in a
-// transaction of its own, so that a slow reader holds nothing.
+// calls is the section of the records: of those that have not ended meanwhile.
+func (e *Export) calls(wire func(store.ExportedCall) row) part {
+	return sectionOf(e, "calls", e.p.DB.ExportCalls, func(c store.ExportedCall) place { return place{c.CreatedAt, c.ID} }, e.living, wire)
+}
+
+// living leaves out what has ended since Postgres was asked, or by the TTL index.
+func (e *Export) living(ctx context.Context, calls []store.ExportedCall) []store.ExportedCall {
+	if e.p.Index == nil {
+		return calls
+	}
+	entries := make([]live.Entry, len(calls))
+	for i, c := range calls {
+		entries[i] = live.Entry{User: c.UserID, Call: c.ID, Expires: c.ExpiresAt}
+	}
+	hidden, _ := e.p.Index.Living(ctx, e.p.DB.Clock(e.p.Now()), entries) // without Redis, Postgres has the say
+	return slices.DeleteFunc(calls, func(c store.ExportedCall) bool { return hidden[c.ID] })
+}
+
+// section is sectionOf, of all that was read.
 func section[T any](e *Export, name string, read func(context.Context, store.Subject, store.Page) ([]T, error), at func(T) place, wire func(T) row) part {
+	return sectionOf(e, name, read, at, func(_ context.Context, rows []T) []T { return rows }, wire)
+}
+
+// sectionOf writes what one table holds of the subject, a page at a time: each in a
+// transaction of its own, so that a slow reader holds nothing.
+func sectionOf[T any](
+	e *Export, name string, read func(context.Context, store.Subject, store.Page) ([]T, error),
+	at func(T) place, shown func(context.Context, []T) []T, wire func(T) row,
+) part {
 	return func(ctx context.Context, out sheet, flush func() error) (calls int64, err error) {
 		if err := out.begin(name); err != nil {
 			return 0, err
@@ -221,6 +249,12 @@ func section[T any](e *Export, name string, read func(context.Context, store.Sub
 			if err != nil {
 				return 0, fmt.Errorf("exporting %s: %w", name, err)
 			}
+			more := len(rows) == exportPage
+			if more {
+				last := at(rows[len(rows)-1])
+				page.At, page.ID = last.at, last.id
+			}
+			rows = shown(ctx, rows)
 			for _, r := range rows {
 				if err := out.item(wire(r)); err != nil {
 					return 0, err
@@ -232,11 +266,9 @@ func section[T any](e *Export, name string, read func(context.Context, store.Sub
 			if err := flush(); err != nil {
 				return 0, err
 			}
-			if len(rows) < exportPage {
+			if !more {
 				return calls, out.end()
 			}
-			last := at(rows[len(rows)-1])
-			page.At, page.ID = last.at, last.id
 		}
 	}
 }
