@@ -25,7 +25,7 @@ var fields = map[string]string{
 	"label-taken": "label", "label-invalid": "label", "endpoint-invalid": "endpoint", "device-not-allowed": "endpoint",
 	"caller-id-invalid": "caller_id", "device-name-invalid": "device_name", "reason-invalid": "why",
 	"date-invalid": "from", "period-invalid": "to", "user-unknown": "email", "number-invalid": "number", "number-too-long": "number", "outcome-invalid": "outcome",
-	"setting-invalid": "days", "subject-invalid": "number", "received-invalid": "received", "confirm-unchecked": "checked",
+	"setting-invalid": "days", "subject-invalid": "number", "received-invalid": "received", "confirm-unchecked": "checked", "act-invalid": "act",
 	"search-invalid": "who", "person-unknown": "who",
 }
 
