@@ -34,6 +34,7 @@ func routes(b *bundle) []route {
 		{"POST", person + "/phones/" + none + "/remove", "admin"}, {"GET", "/console/company/revoke", "admin"},
 		{"POST", person + "/sign-ins/revoke", "admin"}, {"POST", person + "/link", "admin"}, {"POST", person + "/pair", "admin"},
 		{"POST", person + "/disable", "admin"}, {"POST", person + "/enable", "admin"}, {"POST", person + "/factor/reset", "admin"},
+		{"POST", person + "/correct", "admin"}, {"POST", person + "/delete", "admin"},
 		{"POST", "/console/company/factor", "admin"}, {"POST", "/console/company/revoke", "admin"},
 		{"GET", "/console/history", "admin"}, {"POST", "/console/history", "admin"}, {"POST", "/console/history/export", "admin"},
 		{"GET", "/console/history/" + none, "admin"}, {"GET", "/console/history/calls/" + none, "admin"},

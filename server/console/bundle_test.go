@@ -159,6 +159,14 @@ func (b *bundle) call(t *testing.T, u models.User) {
 		now() - interval '15 minutes 30 seconds', date_trunc('milliseconds', now() + interval '80 days'))`, *u.TenantID, u.ID, wholeCall)
 }
 
+// live is a call of the user that is up.
+func (b *bundle) live(t *testing.T, u models.User) {
+	t.Helper()
+	b.asApp(t, *u.TenantID, `INSERT INTO calls (id, tenant_id, user_id, device_label, number, name, number_masked, status, rank, replica_id, channel_id, created_at, expires_at)
+		VALUES (gen_random_uuid(), $1, $2, 'Desk', $3, 'Live', '+31 20 123 4***', 'callingCaller', 1, gen_random_uuid(), 'x', now(), date_trunc('milliseconds', now() + interval '80 days'))`,
+		*u.TenantID, u.ID, wholeCall)
+}
+
 func (b *bundle) refusal(t *testing.T, u models.User) {
 	t.Helper()
 	b.asApp(t, *u.TenantID, `INSERT INTO refusals (id, tenant_id, user_id, code, support_code) VALUES (gen_random_uuid(), $1, $2, 'premium-number', 'QWERTY')`,

@@ -132,6 +132,8 @@ func (k *Console) registerAdmin(app *fiber.App) {
 	app.Post("/console/people/:user/pair", k.open(admin, (*visit).pairPerson))
 	app.Post("/console/people/:user/disable", k.open(admin, (*visit).disable))
 	app.Post("/console/people/:user/enable", k.open(admin, (*visit).enable))
+	app.Post("/console/people/:user/correct", k.open(admin, (*visit).correctPerson))
+	app.Post("/console/people/:user/delete", k.open(admin, (*visit).deletePerson))
 	app.Post("/console/people/:user/factor/reset", k.open(admin, (*visit).resetFactor))
 	app.Post("/console/company/factor", k.open(admin, (*visit).requireFactor))
 	app.Get("/console/company/revoke", k.open(admin, (*visit).companyPage))

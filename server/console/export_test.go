@@ -105,7 +105,7 @@ func samples(bare bool) map[string]any {
 		"code": codeData{Code: "ABCD2345", Until: now, For: "piet@example.test", Back: "/console/people"}, "password": nil,
 		"link":   linkData{auth.LinkHolder{Kind: models.Invitation, Email: "piet@example.test", TenantName: Nasty, ExpiresAt: now}},
 		"people": peopleData{People: []auth.Person{person, gone}, Next: uuid.NewString(), Rest: true, Required: true},
-		"person": personData{Person: person, Path: personPath(person.ID), SignIns: list, Phones: []auth.Phone{
+		"person": personData{Keep: true, Person: person, Path: personPath(person.ID), SignIns: list, Phones: []auth.Phone{
 			{ID: uuid.New(), Label: Nasty, Endpoint: "101", CallerID: "+31201234567"}, {ID: uuid.New(), Label: "Fax", Endpoint: "102", Withheld: true},
 		}},
 		"person-link":    newLinkData{Person: person, Link: auth.Link{URL: "https://example.test/console/link?code=abc", ExpiresAt: now}, New: true},
@@ -156,7 +156,7 @@ func bareSamples() map[string]any {
 	return map[string]any{
 		"sign-in": signInData{Next: home}, "factor": factorData{Next: home}, "factor-new": enrolData{Next: home, QR: "data:image/png;base64,AAAA"}, "factor-codes": codesData{Next: home},
 		"factor-state": nil, "sign-ins": mineData{}, "code": codeData{Back: home}, "password": nil, "link": linkData{}, "people": peopleData{},
-		"person": personData{}, "person-link": newLinkData{}, "company-revoke": nil, "support": supportData{}, "support-person": foundData{},
+		"person": personData{Self: true}, "person-link": newLinkData{}, "company-revoke": nil, "support": supportData{}, "support-person": foundData{},
 		"authorize": consentData{Action: "/oauth/authorize"}, "done": doneData{}, "error": errorData{}, "again": home, "privacy": privacyData{}, "farewell": nil,
 		"history": historyData{}, "history-call": callData{historyRow: historyRow{Outcome: "outcome-live"}}, "history-gone": nil,
 		"retention": retentionData{}, "retention-preview": previewData{}, "privacy-requests": requestsData{},

@@ -40,7 +40,7 @@ func (v *visit) again(form string, err error, show func(*visit) error) error {
 		return err
 	}
 	p := web.NewProblem(err, v.lang)
-	v.failure = &failure{form: form, field: fields[p.Code], sentence: sentence(v.lang, p.Code, p.Detail), old: web.Form{}}
+	v.failure = &failure{form: form, field: fields[p.Code], sentence: sentenceIn(form, v.lang, p.Code, p.Detail), old: web.Form{}}
 	for _, name := range shownAgain {
 		v.failure.old[name] = v.form[name]
 	}

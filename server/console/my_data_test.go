@@ -86,9 +86,7 @@ func TestClearMyHistory(t *testing.T) {
 	piet, anna := b.as(t, b.piet), b.as(t, b.anna)
 	b.past(t, b.piet, "hangUp", wholeCall, "Bakery De Korst")
 	b.past(t, b.anna, "hangUp", wholeCall, "Jan")
-	testdb.AsOwner(t, b.url, `INSERT INTO calls (id, tenant_id, user_id, device_label, number, name, number_masked, status, rank, replica_id, channel_id, created_at, expires_at)
-		VALUES (gen_random_uuid(), $1, $2, 'Desk', $3, 'Live', '+31 20 123 4***', 'callingCaller', 1, gen_random_uuid(), 'x', now(), date_trunc('milliseconds', now() + interval '80 days'))`,
-		*b.piet.TenantID, b.piet.ID, wholeCall)
+	b.live(t, b.piet)
 	left := func(want string) {
 		t.Helper()
 		if got := testdb.Strings(t, b.url, "SELECT string_agg(name, ' ' ORDER BY name) FROM calls"); got[0] != want {

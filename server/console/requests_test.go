@@ -80,6 +80,8 @@ func TestRequestOfAUser(t *testing.T) {
 	for _, bad := range [][]string{{}, {"number", wholeCall, "user", b.piet.ID.String()}, {"number", "abc"}} {
 		anna.post(t, "/console/privacy-requests/find", bad...).wants(t, http.StatusUnprocessableEntity, `name="number" aria-invalid="true"`)
 	}
+	anna.post(t, "/console/privacy-requests/find", "number", "abc").wants(t, http.StatusUnprocessableEntity, "Type all of it, with the area code.")
+	anna.post(t, "/console/history", "number", "abc").wants(t, http.StatusUnprocessableEntity, "or its last four digits.</p>")
 	for _, id := range []string{"x", b.olga.ID.String(), uuid.NewString()} {
 		anna.post(t, "/console/privacy-requests/find", "user", id).wants(t, http.StatusNotFound)
 	}

@@ -32,6 +32,7 @@ type subjectData struct {
 	Path   string
 	Number string // whole; "": a user
 	Person string
+	Page   string // the user's, where they can be deleted
 	Email  string
 	Name   string
 	Held   held
@@ -123,7 +124,7 @@ func (v *visit) subjectPage() error {
 		if err != nil {
 			return err
 		}
-		d.Person, d.Name, d.Email = nameOr(person.Name, person.Email), person.Name, person.Email
+		d.Person, d.Name, d.Email, d.Page = nameOr(person.Name, person.Email), person.Name, person.Email, personPath(person.ID)
 	} else {
 		d.Number = s.Number.Display()
 	}
