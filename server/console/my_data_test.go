@@ -69,7 +69,7 @@ func TestMyRequests(t *testing.T) {
 		t.Errorf("open are %v", of)
 	}
 	ref := reference.FindStringSubmatch(page.body)[1]
-	anna.get(t, "/console/privacy-requests").wants(t, http.StatusOK, ref, b.piet.Email)
+	anna.get(t, "/console/privacy-requests").wants(t, http.StatusOK, ref, " · "+b.piet.Email)
 	anna.get(t, myData).lacks(t, ref)
 	b.as(t, b.olga).get(t, "/console/privacy-requests").lacks(t, ref)
 	anna.post(t, anna.subjectOf(t, "user", b.piet.ID.String())+"/restrict").to(t)

@@ -110,7 +110,10 @@ func TestRules(t *testing.T) {
 	c := newFirm(t)
 	c.chooser.Ceiling = 30 * models.Day
 	user := models.Actor{Role: models.RoleUser, UserID: uuid.New(), TenantID: c.tenant.ID}
-	c.check(c.chooser.Choose(t.Context(), c.by, retention.Choice{RetentionDays: ptr(7), UsersMayDelete: ptr(false), Confirm: true}))
+	if got, err := c.chooser.Rules(t.Context(), user); err != nil || !got.UsersMayDelete {
+		t.Errorf("before it was forbidden: %+v, %v", got, err)
+	}
+	c.check(c.chooser.Choose(t.Context(), c.by, retention.Choice{UsersMayDelete: ptr(false)}))
 	for days, want := range map[int]time.Duration{7: 7 * models.Day, 365: 30 * models.Day, 0: 0} {
 		c.check(c.chooser.Choose(t.Context(), c.by, retention.Choice{RetentionDays: ptr(days), Confirm: true}))
 		for name, by := range map[string]models.Actor{"a user": user, "an admin": c.by} {
