@@ -42,8 +42,6 @@ type API struct {
 	Pace    Pace            // of sockets
 
 	told memo.Memo[uuid.UUID, []byte] // answers to GET /v1/me, by sign-in
-
-	exports exports // under way
 }
 
 // Register adds all routes to the app and gives the API's description.

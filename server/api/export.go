@@ -6,17 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
 	"github.com/gofiber/fiber/v2"
-	"github.com/google/uuid"
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
-	"clicktodial/server/fault"
 	"clicktodial/server/retention"
 )
 
@@ -65,51 +62,15 @@ func (a *API) exportSubject(ctx context.Context, in *subjectExportInput) (*huma.
 	return a.stream(ctx, principalOf(ctx).Actor(), s, retention.Wish{Format: retention.Format(in.Body.Format), Request: request})
 }
 
-// exports counts those that are under way, by who asked.
-type exports struct {
-	mu      sync.Mutex
-	running map[uuid.UUID]int
-}
-
-const (
-	exportsAtOnce = 2 // of one user on one replica
-	// The longest that an export may take; a reader that stalls holds a goroutine and
-	// a connection until then.
-	exportLimit = 15 * time.Minute
-)
-
-func (x *exports) begin(user uuid.UUID) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.running == nil {
-		x.running = map[uuid.UUID]int{}
-	}
-	if x.running[user] >= exportsAtOnce {
-		return false
-	}
-	x.running[user]++
-	return true
-}
-
-func (x *exports) end(user uuid.UUID) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.running[user]--; x.running[user] <= 0 {
-		delete(x.running, user)
-	}
-}
+// The longest that an export may take; a reader that stalls holds a goroutine and
+// a connection until then.
+const exportLimit = 15 * time.Minute
 
 // stream prepares an export while it can still be refused, and sends it as it is
 // read, long after the request's own deadline.
 func (a *API) stream(ctx context.Context, by models.Actor, s retention.Subject, wish retention.Wish) (*huma.StreamResponse, error) {
-	if !a.exports.begin(by.UserID) {
-		f := fault.New(fault.TooMany, "exports-running", "Two exports of yours are under way; wait for one to end.")
-		f.RetryAfter = 10 * time.Second
-		return nil, f
-	}
 	e, err := a.Privacy.Export(ctx, by, s, wish)
 	if err != nil {
-		a.exports.end(by.UserID)
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
@@ -120,10 +81,7 @@ func (a *API) stream(ctx context.Context, by models.Actor, s retention.Subject, 
 		// The deadline stays on the connection, so that must not serve another request.
 		c.Context().SetConnectionClose()
 		_ = c.Context().Conn().SetWriteDeadline(time.Now().Add(exportLimit)) // a connection without one is a test's
-		c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
-			defer a.exports.end(by.UserID)
-			a.writeExport(e, w)
-		})
+		c.Context().SetBodyStreamWriter(func(w *bufio.Writer) { a.writeExport(e, w) })
 	}}, nil
 }
 

@@ -131,7 +131,9 @@ func (r *run) newApp(s *services, observe func(string, int, time.Duration), clos
 	if r.cfg.Loopback() {
 		console.RegisterDemo(app)
 	}
-	(&console.Console{Auth: s.auth, Company: s.company, Privacy: s.rights, Chooser: s.chooser, Notice: settingsOf(r.cfg), Now: time.Now, Log: s.log}).Register(app)
+	(&console.Console{
+		Auth: s.auth, Calls: s.calls, Company: s.company, Privacy: s.rights, Chooser: s.chooser, Notice: settingsOf(r.cfg), Now: time.Now, Log: s.log,
+	}).Register(app)
 	return app, described
 }
 

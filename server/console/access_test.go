@@ -27,11 +27,14 @@ func routes(b *bundle) []route {
 		{"GET", "/console/factor", "user admin support"}, {"POST", "/console/factor/codes", "user admin support"},
 		{"POST", "/console/factor/remove", "user admin support"}, {"POST", "/console/browsers/" + none + "/close", "user admin support"},
 		{"POST", "/console/sign-ins/" + none + "/revoke", "user admin support"},
+		{"GET", "/console/my-data", "user admin"}, {"POST", "/console/my-data/export", "user admin"},
+		{"POST", "/console/my-data/requests", "user admin"}, {"POST", "/console/my-data/clear", "user admin"},
 		{"GET", "/console/people", "admin"}, {"POST", "/console/people", "admin"}, {"GET", person, "admin"},
 		{"POST", person + "/sign-ins/" + none + "/revoke", "admin"}, {"POST", person + "/phones", "admin"},
 		{"POST", person + "/phones/" + none + "/remove", "admin"}, {"GET", "/console/company/revoke", "admin"},
 		{"POST", person + "/sign-ins/revoke", "admin"}, {"POST", person + "/link", "admin"}, {"POST", person + "/pair", "admin"},
 		{"POST", person + "/disable", "admin"}, {"POST", person + "/enable", "admin"}, {"POST", person + "/factor/reset", "admin"},
+		{"POST", person + "/correct", "admin"}, {"POST", person + "/delete", "admin"},
 		{"POST", "/console/company/factor", "admin"}, {"POST", "/console/company/revoke", "admin"},
 		{"GET", "/console/history", "admin"}, {"POST", "/console/history", "admin"}, {"POST", "/console/history/export", "admin"},
 		{"GET", "/console/history/" + none, "admin"}, {"GET", "/console/history/calls/" + none, "admin"},
@@ -131,7 +134,7 @@ func TestCrossSite(t *testing.T) {
 	tokens, _ := b.device(t, b.piet, "Laptop")
 	piet := b.as(t, b.piet)
 	for _, site := range []string{"cross-site", "same-site", "none", "", "same-origin, cross-site", "Same-Origin"} {
-		for _, path := range []string{"/console/sign-ins/revoke", "/console/sign-out", "/console/sign-in", "/console/link", "/oauth/authorize?" + request("")} {
+		for _, path := range []string{"/console/sign-ins/revoke", "/console/sign-out", "/console/sign-in", "/console/link", "/console/my-data/clear", "/console/my-data/export", "/oauth/authorize?" + request("")} {
 			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("decision=allow&device_name=x"))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			if site != "" {

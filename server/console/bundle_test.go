@@ -25,6 +25,7 @@ import (
 	"clicktodial/server/call"
 	"clicktodial/server/console"
 	"clicktodial/server/live"
+	"clicktodial/server/policy"
 	"clicktodial/server/retention"
 	"clicktodial/server/secret"
 	"clicktodial/server/store"
@@ -43,12 +44,13 @@ var entry = audit.Entry(audit.Operator, "test", audit.Subject{}, "")
 // bundle is the console on a database of its own: Acme with its admin Anna and its
 // user Piet, another company with its admin Olga, and Sam of support.
 type bundle struct {
-	app   *fiber.App
-	auth  *auth.Service
-	db    *store.DB
-	url   string
-	log   *syncBuffer
-	ahead atomic.Int64 // how far the clock of the services is ahead of ours
+	app    *fiber.App
+	auth   *auth.Service
+	db     *store.DB
+	rights *retention.Privacy
+	url    string
+	log    *syncBuffer
+	ahead  atomic.Int64 // how far the clock of the services is ahead of ours
 
 	acme, bolt            models.Tenant
 	anna, piet, olga, sam models.User
@@ -68,12 +70,16 @@ func setup(t *testing.T) *bundle {
 	log := slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.auth = &auth.Service{DB: db, Redis: testdb.Redis(t), Keys: keys, PublicURL: publicURL, Now: b.now, Log: log}
 	b.app = web.New(web.Options{PublicURL: publicURL, Log: log, Now: time.Now})
+	keeper, err := call.New(call.Parts{ // nobody calls
+		DB: db, Index: live.NewTTLIndex(b.auth.Redis), Lines: call.NewLines(nil, nil, log), Check: policy.Default.Check, Keys: keys, MaxAge: 90 * models.Day, Now: b.now, Log: log,
+	})
+	check(t, err)
 	company := &call.Company{DB: db, Index: live.NewTTLIndex(b.auth.Redis), Keys: keys, Now: b.now}
-	rights := &retention.Privacy{
+	b.rights = &retention.Privacy{
 		DB: db, Index: company.Index, Keys: keys, Now: b.now, Log: log, EndSignIns: b.auth.EndSignIns, ChangePerson: b.auth.ChangePerson,
 	}
 	(&console.Console{
-		Auth: b.auth, Company: company, Privacy: rights, Chooser: &retention.Chooser{DB: db, Ceiling: 90 * models.Day}, Now: b.now, Log: log,
+		Auth: b.auth, Calls: keeper, Company: company, Privacy: b.rights, Chooser: &retention.Chooser{DB: db, Ceiling: 90 * models.Day}, Now: b.now, Log: log,
 	}).Register(b.app)
 	b.acme, b.anna = b.tenant(t, "Acme", "anna@example.test", "Anna Smit")
 	b.bolt, b.olga = b.tenant(t, "Bolt", "olga@example.test", "Olga Bos")
@@ -151,6 +157,14 @@ func (b *bundle) call(t *testing.T, u models.User) {
 		VALUES (gen_random_uuid(), $1, $2, 'Desk', $3, 'Bakery De Korst', '+31 20 123 4***', 'disconnected', 4, 'hangUp', 'hung-up',
 		gen_random_uuid(), gen_random_uuid()::text, now() - interval '20 minutes', now() - interval '19 minutes', now() - interval '18 minutes',
 		now() - interval '15 minutes 30 seconds', date_trunc('milliseconds', now() + interval '80 days'))`, *u.TenantID, u.ID, wholeCall)
+}
+
+// live is a call of the user that is up.
+func (b *bundle) live(t *testing.T, u models.User) {
+	t.Helper()
+	b.asApp(t, *u.TenantID, `INSERT INTO calls (id, tenant_id, user_id, device_label, number, name, number_masked, status, rank, replica_id, channel_id, created_at, expires_at)
+		VALUES (gen_random_uuid(), $1, $2, 'Desk', $3, 'Live', '+31 20 123 4***', 'callingCaller', 1, gen_random_uuid(), 'x', now(), date_trunc('milliseconds', now() + interval '80 days'))`,
+		*u.TenantID, u.ID, wholeCall)
 }
 
 func (b *bundle) refusal(t *testing.T, u models.User) {

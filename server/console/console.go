@@ -1,5 +1,5 @@
-// Package console is the pages for people: signing in, one's own sign-ins, the
-// people and the history of a company for its admin, finding and revoking for support, and the
+// Package console is the pages for people: signing in, one's own sign-ins and
+// data, the people and the history of a company for its admin, finding and revoking for support, and the
 // pages of the authorization server. They are made on the server and need no
 // script. A handler asks package auth, which checks roles and tenants by itself.
 package console
@@ -21,6 +21,7 @@ import (
 // Console is what the pages need.
 type Console struct {
 	Auth    *auth.Service
+	Calls   *call.Service
 	Company *call.Company
 	Privacy *retention.Privacy
 	Chooser *retention.Chooser
@@ -38,6 +39,7 @@ const pagePolicy = "default-src 'none'; style-src 'self'; img-src data:; form-ac
 type access struct {
 	stages []models.Stage // none: anyone
 	role   models.Role    // "": any
+	member bool           // of a company: support is of none
 }
 
 var (
@@ -45,6 +47,7 @@ var (
 	leaving   = access{stages: []models.Stage{models.StageExport}}
 	finishing = access{stages: []models.Stage{models.StageFactor, models.StageEnrol, models.StageFull}}
 	inside    = access{stages: []models.Stage{models.StageFull}}
+	member    = access{stages: inside.stages, member: true}
 	admin     = access{stages: inside.stages, role: models.RoleAdmin}
 	support   = access{stages: inside.stages, role: models.RoleSupport}
 )
@@ -96,6 +99,10 @@ func (k *Console) registerMine(app *fiber.App) {
 	app.Post("/console/password", k.open(inside, (*visit).changePassword))
 	app.Post("/console/factor/codes", k.open(inside, (*visit).newCodes))
 	app.Post("/console/factor/remove", k.open(inside, (*visit).removeFactor))
+	app.Get(myDataPath, k.open(member, (*visit).myDataPage))
+	app.Post(myDataPath+"/export", k.open(member, (*visit).exportMyData))
+	app.Post(myDataPath+"/requests", k.open(member, (*visit).fileMyRequest))
+	app.Post(myDataPath+"/clear", k.open(member, (*visit).clearMyHistory))
 }
 
 func (k *Console) registerAdmin(app *fiber.App) {
@@ -125,6 +132,8 @@ func (k *Console) registerAdmin(app *fiber.App) {
 	app.Post("/console/people/:user/pair", k.open(admin, (*visit).pairPerson))
 	app.Post("/console/people/:user/disable", k.open(admin, (*visit).disable))
 	app.Post("/console/people/:user/enable", k.open(admin, (*visit).enable))
+	app.Post("/console/people/:user/correct", k.open(admin, (*visit).correctPerson))
+	app.Post("/console/people/:user/delete", k.open(admin, (*visit).deletePerson))
 	app.Post("/console/people/:user/factor/reset", k.open(admin, (*visit).resetFactor))
 	app.Post("/console/company/factor", k.open(admin, (*visit).requireFactor))
 	app.Get("/console/company/revoke", k.open(admin, (*visit).companyPage))

@@ -105,7 +105,7 @@ func samples(bare bool) map[string]any {
 		"code": codeData{Code: "ABCD2345", Until: now, For: "piet@example.test", Back: "/console/people"}, "password": nil,
 		"link":   linkData{auth.LinkHolder{Kind: models.Invitation, Email: "piet@example.test", TenantName: Nasty, ExpiresAt: now}},
 		"people": peopleData{People: []auth.Person{person, gone}, Next: uuid.NewString(), Rest: true, Required: true},
-		"person": personData{Person: person, Path: personPath(person.ID), SignIns: list, Phones: []auth.Phone{
+		"person": personData{Keep: true, Person: person, Path: personPath(person.ID), SignIns: list, Phones: []auth.Phone{
 			{ID: uuid.New(), Label: Nasty, Endpoint: "101", CallerID: "+31201234567"}, {ID: uuid.New(), Label: "Fax", Endpoint: "102", Withheld: true},
 		}},
 		"person-link":    newLinkData{Person: person, Link: auth.Link{URL: "https://example.test/console/link?code=abc", ExpiresAt: now}, New: true},
@@ -135,12 +135,17 @@ func samples(bare bool) map[string]any {
 			Progress: &retention.Progress{Total: 12, Done: 5}, Proof: retention.Proof{Oldest: &ago, LastRun: &ago, N: 12, Head: make([]byte, 32), HeadAt: ago},
 		},
 		"privacy-requests": requestsData{
-			Open:   []requestRow{{Receipt: retention.Receipt{ID: uuid.New(), Reference: "QWERTYUI", Act: models.ActErasure, Subject: models.SubjectUser, User: uuid.New(), ReceivedAt: ago, DueAt: now}, ActKey: "act-erasure", Late: true, Person: Nasty}, {Receipt: retention.Receipt{Subject: models.SubjectNumber}, ActKey: "act-objection", Days: 12}},
+			Open:   []requestRow{{Receipt: retention.Receipt{ID: uuid.New(), Reference: "QWERTYUI", Act: models.ActErasure, Subject: models.SubjectUser, User: uuid.New(), ReceivedAt: ago, DueAt: now}, ActKey: "act-erasure", Late: true, Who: Nasty}, {Receipt: retention.Receipt{Subject: models.SubjectNumber}, ActKey: "act-objection", Days: 12}},
 			Closed: []requestRow{{Receipt: retention.Receipt{Reference: "QWERTYUI", DoneAt: &now, Refused: true}, ActKey: "act-departure"}}, More: true, Next: "AAAA", Rest: true, People: []auth.Person{person},
 		},
 		"privacy-subject": subjectData{
 			Path: requestsPath + "/subject/" + uuid.NewString(), Number: "+31 20 123 4567", Name: Nasty, Open: []requestRow{{Receipt: retention.Receipt{ID: uuid.New(), Reference: "QWERTYUI", Act: models.ActErasure, Subject: models.SubjectUser, User: uuid.New(), ReceivedAt: ago, DueAt: now}, ActKey: "act-erasure"}},
-			Found: retention.Found{Records: 3, Live: 1, Oldest: &ago, Newest: &now, Restricted: true, DoNotDial: true},
+			Held: held{Found: retention.Found{Records: 3, Live: 1, Oldest: &ago, Newest: &now, Restricted: true, DoNotDial: true}},
+		},
+		"my-data": myData{
+			Held:  held{retention.Found{Records: 3, Live: 1, Oldest: &ago, Newest: &now, Restricted: true, SignIns: 2, Phones: 1, Refusals: 4}, true},
+			Rules: retention.Rules{RetentionDays: 30, Effective: 30 * models.Day, UsersMayDelete: true},
+			Open:  []requestRow{{Receipt: retention.Receipt{Reference: "QWERTYUI", Act: models.ActErasure, Subject: models.SubjectUser, ReceivedAt: ago, DueAt: now}, ActKey: "act-erasure", Late: true}},
 		},
 		"privacy-receipt":   requestRow{Receipt: retention.Receipt{Reference: "QWERTYUI", DoneAt: &now}, ActKey: "act-access"},
 		"retention-preview": previewData{90, retention.Preview{Days: 30, Effective: 30 * models.Day, Ceiling: models.Day, Shortening: retention.Shortening{EndsNow: 3, EndsEarlier: 5, Live: 1, More: true, LastEndBefore: &now, LastEndAfter: &now}}},
@@ -151,10 +156,10 @@ func bareSamples() map[string]any {
 	return map[string]any{
 		"sign-in": signInData{Next: home}, "factor": factorData{Next: home}, "factor-new": enrolData{Next: home, QR: "data:image/png;base64,AAAA"}, "factor-codes": codesData{Next: home},
 		"factor-state": nil, "sign-ins": mineData{}, "code": codeData{Back: home}, "password": nil, "link": linkData{}, "people": peopleData{},
-		"person": personData{}, "person-link": newLinkData{}, "company-revoke": nil, "support": supportData{}, "support-person": foundData{},
+		"person": personData{Self: true}, "person-link": newLinkData{}, "company-revoke": nil, "support": supportData{}, "support-person": foundData{},
 		"authorize": consentData{Action: "/oauth/authorize"}, "done": doneData{}, "error": errorData{}, "again": home, "privacy": privacyData{}, "farewell": nil,
 		"history": historyData{}, "history-call": callData{historyRow: historyRow{Outcome: "outcome-live"}}, "history-gone": nil,
 		"retention": retentionData{}, "retention-preview": previewData{}, "privacy-requests": requestsData{},
-		"privacy-subject": subjectData{Path: "/x", Person: "x"}, "privacy-receipt": requestRow{ActKey: "act-access"},
+		"privacy-subject": subjectData{Path: "/x", Person: "x", Held: held{OfUser: true}}, "my-data": myData{}, "privacy-receipt": requestRow{ActKey: "act-access"},
 	}
 }

@@ -25,7 +25,7 @@ var fields = map[string]string{
 	"label-taken": "label", "label-invalid": "label", "endpoint-invalid": "endpoint", "device-not-allowed": "endpoint",
 	"caller-id-invalid": "caller_id", "device-name-invalid": "device_name", "reason-invalid": "why",
 	"date-invalid": "from", "period-invalid": "to", "user-unknown": "email", "number-invalid": "number", "number-too-long": "number", "outcome-invalid": "outcome",
-	"setting-invalid": "days", "subject-invalid": "number", "received-invalid": "received", "confirm-unchecked": "checked",
+	"setting-invalid": "days", "subject-invalid": "number", "received-invalid": "received", "confirm-unchecked": "checked", "act-invalid": "act",
 	"search-invalid": "who", "person-unknown": "who",
 }
 
@@ -40,7 +40,7 @@ func (v *visit) again(form string, err error, show func(*visit) error) error {
 		return err
 	}
 	p := web.NewProblem(err, v.lang)
-	v.failure = &failure{form: form, field: fields[p.Code], sentence: sentence(v.lang, p.Code, p.Detail), old: web.Form{}}
+	v.failure = &failure{form: form, field: fields[p.Code], sentence: sentenceIn(form, v.lang, p.Code, p.Detail), old: web.Form{}}
 	for _, name := range shownAgain {
 		v.failure.old[name] = v.form[name]
 	}

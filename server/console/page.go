@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
@@ -194,6 +195,9 @@ func (p *page) Navigation() []place {
 	case models.RoleSupport:
 		all = slices.Insert(all, 0, place{Path: "/console/support", Key: "support-nav"})
 	case models.RoleUser:
+	}
+	if p.Session.TenantID != uuid.Nil {
+		all = slices.Insert(all, len(all)-2, place{Path: myDataPath, Key: "my-data.title"})
 	}
 	path, _, _ := strings.Cut(p.path, "?")
 	for i := range all {

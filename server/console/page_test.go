@@ -123,9 +123,9 @@ func TestFormsShownAgain(t *testing.T) {
 	t.Parallel()
 	forms := map[string][]string{
 		"sign-in": {"sign-in"}, "factor": {"factor"}, "factor-new": {"factor-new"}, "factor-state": {"codes", "remove"}, "password": {"password"},
-		"link": {"link"}, "people": {"person"}, "person": {"revoke", "phone", "access"}, "company-revoke": {"company"}, "support": {"find"},
+		"link": {"link"}, "people": {"person"}, "person": {"revoke", "phone", "access", "correct", "delete"}, "company-revoke": {"company"}, "support": {"find"},
 		"support-person": {"revoke"}, "authorize": {"authorize"}, "history": {"history"},
-		"retention": {"days", "recording"}, "privacy-requests": {"find"}, "privacy-subject": {"correct", "erase", "file", "export"},
+		"retention": {"days", "recording"}, "privacy-requests": {"find"}, "privacy-subject": {"correct", "erase", "file", "export"}, "my-data": {"clear", "file"},
 	}
 	for view, names := range forms {
 		for _, form := range names {

@@ -9,6 +9,7 @@ import (
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
+	"clicktodial/server/testdb"
 )
 
 var shownLink = regexp.MustCompile(`id="link" class="mono" value="([^"]+)"`)
@@ -162,6 +163,106 @@ func TestAccessOfPerson(t *testing.T) {
 	self := "/console/people/" + b.anna.ID.String()
 	anna.get(t, self).lacks(t, "/disable")
 	anna.post(t, self+"/disable").wants(t, http.StatusConflict, "your own account")
+}
+
+func TestCorrectPerson(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	anna, piet := b.as(t, b.anna), b.as(t, b.piet)
+	page := "/console/people/" + b.piet.ID.String()
+	for _, c := range []struct{ name, email, field, want string }{
+		{"Piet", b.olga.Email, "email", "There is a user with this e-mail already."},
+		{"Piet", "x", "email", "does not look like an e-mail"},
+		{strings.Repeat("x", 81), b.piet.Email, "name", "at most 80"},
+	} {
+		a := anna.post(t, page+"/correct", "name", c.name, "email", c.email)
+		if a.status != http.StatusUnprocessableEntity && a.status != http.StatusConflict {
+			t.Errorf("%s as e-mail: %d", c.email, a.status)
+		}
+		a.wants(t, a.status, c.want, `id="correct-`+c.field+`" name="`+c.field+`" aria-invalid="true"`, `value="`+c.email+`"`)
+	}
+	if to := anna.post(t, page+"/correct", "name", "Piet Bos", "email", "Bos@Example.test").to(t); to != page+"?done=corrected" {
+		t.Errorf("it leads to %s", to)
+	}
+	anna.get(t, page+"?done=corrected").wants(t, http.StatusOK, "<h1>Piet Bos</h1>", "bos@example.test", "Name and e-mail are saved.")
+	piet.get(t, "/console/my-data").wants(t, http.StatusOK, "<dd>bos@example.test</dd>", "<dd>Piet Bos</dd>")
+	b.as(t, b.olga).post(t, page+"/correct", "name", "Stranger", "email", "stranger@example.test").wants(t, http.StatusNotFound)
+	anna.get(t, page).wants(t, http.StatusOK, "<h1>Piet Bos</h1>")
+}
+
+func TestDeletePerson(t *testing.T) {
+	t.Parallel()
+	for _, leavers := range []struct{ choice, says, left string }{
+		{"erase", "The call records are erased too.", "0"}, {"keep", "The call records stay until their time, without this person.", "1"},
+	} {
+		t.Run(leavers.choice, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			tokens, _ := b.device(t, b.piet, "Laptop")
+			anna, piet := b.as(t, b.anna), b.as(t, b.piet)
+			b.past(t, b.piet, "hangUp", wholeCall, "Bakery De Korst")
+			piet.post(t, "/console/my-data/requests", "act", "departure").to(t)
+			ref := reference.FindStringSubmatch(piet.get(t, "/console/my-data").body)[1]
+			anna.post(t, "/console/retention/settings", "leavers", leavers.choice).to(t)
+			page := "/console/people/" + b.piet.ID.String()
+			anna.get(t, page).plain().wants(t, http.StatusOK, leavers.says)
+			anna.post(t, page+"/delete").wants(t, http.StatusUnprocessableEntity, "Tick the box", `id="delete-checked" name="checked" aria-invalid="true"`)
+			b.as(t, b.olga).post(t, page+"/delete", "checked", "yes").wants(t, http.StatusNotFound)
+			b.wantAlive(t, tokens, true)
+
+			receipt := anna.post(t, page+"/delete", "checked", "yes").to(t)
+			a := anna.get(t, receipt)
+			a.wants(t, http.StatusOK, "<dd>Departure</dd>", ref)
+			a.lacks(t, b.piet.Email)
+			b.wantAlive(t, tokens, false)
+			anna.get(t, page).wants(t, http.StatusNotFound)
+			anna.post(t, page+"/delete", "checked", "yes").wants(t, http.StatusNotFound)
+			anna.get(t, "/console/people").lacks(t, b.piet.Email)
+			piet.get(t, "/console/my-data").to(t) // to sign in
+			if left := testdb.Strings(t, b.url, "SELECT count(*) FROM calls"); left[0] != leavers.left {
+				t.Errorf("%s calls are left", left[0])
+			}
+		})
+	}
+}
+
+func TestDeleteIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	anna := b.as(t, b.anna)
+	self := "/console/people/" + b.anna.ID.String()
+	a := anna.get(t, self)
+	a.wants(t, http.StatusOK, "You cannot delete your own account", self+"/correct")
+	a.lacks(t, self+"/delete")
+	anna.post(t, self+"/delete", "checked", "yes").wants(t, http.StatusConflict, `id="delete-error" role="alert">You cannot do this to your own account.`)
+
+	b.live(t, b.piet)
+	page := "/console/people/" + b.piet.ID.String()
+	anna.post(t, page+"/delete", "checked", "yes").wants(t, http.StatusConflict, `id="delete-error" role="alert">A call is still up`, "Disabled")
+	testdb.AsOwner(t, b.url, "UPDATE calls SET status = 'failed', rank = 4, ended_at = now(), diagnosis = 'lost-track'")
+	anna.get(t, anna.post(t, page+"/delete", "checked", "yes").to(t)).wants(t, http.StatusOK, "<dd>Departure</dd>")
+}
+
+// A request is handled from the person's page, also where they are too many for a
+// list.
+func TestRequestFromThePersonsPage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	anna := b.as(t, b.anna)
+	anna.get(t, "/console/privacy-requests").wants(t, http.StatusOK, `<select id="find-user"`)
+	b.asApp(t, b.acme.ID, `INSERT INTO users (id, tenant_id, email, name, role, created_at)
+		SELECT gen_random_uuid(), $1, 'p' || i || '@example.test', '', 'user', now() FROM generate_series(1, 200) i`, b.acme.ID)
+	a := anna.get(t, "/console/privacy-requests")
+	a.plain().wants(t, http.StatusOK, `Or use “Privacy request” on the page of the person, under <a href="/console/people">People</a>`)
+	a.lacks(t, `<select id="find-user"`)
+	page := "/console/people/" + b.piet.ID.String()
+	form := regexp.MustCompile(`action="(/console/privacy-requests/find)"><input type="hidden" name="user" value="([0-9a-f-]{36})"><button[^>]*>Privacy request<`)
+	found := form.FindStringSubmatch(anna.get(t, page).body)
+	if found == nil || found[2] != b.piet.ID.String() {
+		t.Fatalf("the person's page has the form %v", found)
+	}
+	subject := anna.post(t, found[1], "user", found[2]).to(t)
+	anna.get(t, subject).wants(t, http.StatusOK, "<h1>"+b.piet.Email+"</h1>", `<a href="`+page+`">`)
 }
 
 func TestCompany(t *testing.T) {

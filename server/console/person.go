@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"clicktodial/models"
 	"clicktodial/server/auth"
 )
 
@@ -16,6 +17,7 @@ type personData struct {
 	Path    string
 	SignIns signInList
 	Phones  []auth.Phone
+	Keep    bool // the company keeps the call records of who leaves
 }
 
 func (v *visit) personPage() error {
@@ -30,6 +32,11 @@ func (v *visit) personPage() error {
 	if d.Phones, err = v.Auth.Phones(v.c.UserContext(), v.session.Actor(), person.ID); err != nil {
 		return err
 	}
+	chosen, err := v.Chooser.Settings(v.c.UserContext(), v.session.Actor())
+	if err != nil {
+		return err
+	}
+	d.Keep = chosen.LeaverRecords == models.KeepLeaver
 	return v.render("person", d)
 }
 
@@ -85,6 +92,34 @@ func (v *visit) enable() error {
 	return v.change("enabled", func(ctx context.Context, by auth.Actor, user uuid.UUID) error {
 		return v.Auth.SetDisabled(ctx, by, user, false)
 	})
+}
+
+func (v *visit) correctPerson() error {
+	person, err := v.person()
+	if err != nil {
+		return err
+	}
+	name, email := v.form["name"], v.form["email"]
+	if err := v.Auth.ChangePerson(v.c.UserContext(), v.session.Actor(), person.ID, &name, &email); err != nil {
+		return v.again("correct", err, (*visit).personPage)
+	}
+	return v.redirect(personPath(person.ID), "corrected")
+}
+
+// deletePerson lets somebody leave, and leads to the receipt: their page is gone.
+func (v *visit) deletePerson() error {
+	person, err := v.person()
+	if err != nil {
+		return err
+	}
+	if err := v.checked(); err != nil {
+		return v.again("delete", err, (*visit).personPage)
+	}
+	r, err := v.Privacy.Depart(v.c.UserContext(), v.session.Actor(), person.ID, uuid.Nil)
+	if err != nil {
+		return v.again("delete", err, (*visit).personPage)
+	}
+	return v.leadToReceipt(r)
 }
 
 func (v *visit) resetFactor() error { return v.change("factor-reset", v.Auth.ResetFactor) }

@@ -37,7 +37,7 @@ type requestRow struct {
 	ActKey string
 	Days   int // until it is due; negative: overdue
 	Late   bool
-	Person string // who asked, while it is open and they can be shown
+	Who    string // asked it, where that is to be shown
 }
 
 func (v *visit) requestsPage() error {
@@ -57,7 +57,9 @@ func (v *visit) requestsPage() error {
 	slices.SortStableFunc(open, func(a, b retention.Receipt) int { return a.DueAt.Compare(b.DueAt) })
 	d.More = more
 	for _, r := range open {
-		d.Open = append(d.Open, v.requestRow(r, d.People))
+		row := v.requestRow(r)
+		row.Who = v.asker(r, d.People)
+		d.Open = append(d.Open, row)
 	}
 	page, err := call.ReadCursor(v.c.Query("after"))
 	if err != nil {
@@ -69,7 +71,7 @@ func (v *visit) requestsPage() error {
 	}
 	for _, r := range all {
 		if r.DoneAt != nil || d.More {
-			d.Closed = append(d.Closed, v.requestRow(r, d.People))
+			d.Closed = append(d.Closed, v.requestRow(r))
 		}
 	}
 	d.Rest = !page.At.IsZero()
@@ -80,15 +82,22 @@ func (v *visit) requestsPage() error {
 	return v.render("privacy-requests", d)
 }
 
-func (v *visit) requestRow(r retention.Receipt, people []auth.Person) requestRow {
+func (v *visit) requestRow(r retention.Receipt) requestRow {
 	now := v.Now()
-	row := requestRow{Receipt: r, ActKey: actWords[r.Act], Late: r.Late(now), Days: int(r.DueAt.Sub(now) / models.Day)}
+	return requestRow{Receipt: r, ActKey: actWords[r.Act], Late: r.Late(now), Days: int(r.DueAt.Sub(now) / models.Day)}
+}
+
+// asker says whose open request it is, as far as they are among the people.
+func (v *visit) asker(r retention.Receipt, people []auth.Person) string {
+	if r.Subject == models.SubjectNumber {
+		return say(v.lang, "by-letter")
+	}
 	for _, person := range people {
-		if person.ID == r.User && r.User != uuid.Nil {
-			row.Person = nameOr(person.Name, person.Email)
+		if person.ID == r.User {
+			return nameOr(person.Name, person.Email)
 		}
 	}
-	return row
+	return say(v.lang, "role-user")
 }
 
 var actWords = map[models.PrivacyAct]string{

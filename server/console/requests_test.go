@@ -38,7 +38,7 @@ func TestRequestOfACalledParty(t *testing.T) {
 	olga.post(t, page+"/erase", "checked", "yes").wants(t, http.StatusNotFound)
 	letter := time.Now().UTC().AddDate(0, 0, -40).Format(time.DateOnly)
 	again := anna.post(t, page+"/file", "act", "erasure", "received", letter).to(t)
-	anna.get(t, "/console/privacy-requests").wants(t, http.StatusOK, "Overdue", "somebody who was called")
+	anna.get(t, "/console/privacy-requests").wants(t, http.StatusOK, "Overdue", " · somebody who was called")
 	open := testdb.Strings(t, b.url, "SELECT id::text FROM privacy_requests WHERE done_at IS NULL")
 	anna.get(t, strings.TrimSuffix(again, "?done=filed")).wants(t, http.StatusOK, `<option value="`+open[0]+`">`)
 	anna.post(t, page+"/file", "act", "departure").wants(t, http.StatusUnprocessableEntity, `id="file-error"`)
@@ -80,6 +80,8 @@ func TestRequestOfAUser(t *testing.T) {
 	for _, bad := range [][]string{{}, {"number", wholeCall, "user", b.piet.ID.String()}, {"number", "abc"}} {
 		anna.post(t, "/console/privacy-requests/find", bad...).wants(t, http.StatusUnprocessableEntity, `name="number" aria-invalid="true"`)
 	}
+	anna.post(t, "/console/privacy-requests/find", "number", "abc").wants(t, http.StatusUnprocessableEntity, "Type all of it, with the area code.")
+	anna.post(t, "/console/history", "number", "abc").wants(t, http.StatusUnprocessableEntity, "Type the whole number, or its last four digits.")
 	for _, id := range []string{"x", b.olga.ID.String(), uuid.NewString()} {
 		anna.post(t, "/console/privacy-requests/find", "user", id).wants(t, http.StatusNotFound)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"strconv"
 	"strings"
+	"time"
 
 	"clicktodial/models"
 	"clicktodial/server/fault"
@@ -152,6 +153,14 @@ func (p *page) Days(n int) string {
 		return p.T("days-one")
 	}
 	return p.T("days-many", strconv.Itoa(n))
+}
+
+// Kept says how long records are kept.
+func (p *page) Kept(days int, effective time.Duration) string {
+	if days == 0 {
+		return p.T("retention-none")
+	}
+	return p.T("retention-in-force", p.Span(effective))
 }
 
 // Count says a number.

@@ -32,10 +32,17 @@ type subjectData struct {
 	Path   string
 	Number string // whole; "": a user
 	Person string
+	Page   string // the user's, where they can be deleted
 	Email  string
 	Name   string
-	Found  retention.Found
+	Held   held
 	Open   []requestRow
+}
+
+// held is what there is about somebody.
+type held struct {
+	retention.Found
+	OfUser bool // not of a number
 }
 
 // lead keeps the subject, or a receipt, and leads to its page.
@@ -117,17 +124,17 @@ func (v *visit) subjectPage() error {
 		if err != nil {
 			return err
 		}
-		d.Person, d.Name, d.Email = nameOr(person.Name, person.Email), person.Name, person.Email
+		d.Person, d.Name, d.Email, d.Page = nameOr(person.Name, person.Email), person.Name, person.Email, personPath(person.ID)
 	} else {
 		d.Number = s.Number.Display()
 	}
-	if d.Found, err = v.Privacy.Find(ctx, by, s); err != nil {
+	if d.Held, err = v.held(s); err != nil {
 		return err
 	}
 	open, _, err := v.Privacy.Requests(ctx, by, true, retention.Place{}, openRows)
 	for _, r := range open {
 		if r.Subject == kind && r.User == s.User {
-			d.Open = append(d.Open, v.requestRow(r, nil))
+			d.Open = append(d.Open, v.requestRow(r))
 		}
 	}
 	if err != nil {
@@ -136,15 +143,28 @@ func (v *visit) subjectPage() error {
 	return v.render("privacy-subject", d)
 }
 
+func (v *visit) held(s retention.Subject) (held, error) {
+	found, err := v.Privacy.Find(v.c.UserContext(), v.session.Actor(), s)
+	return held{found, s.Number.IsZero()}, err
+}
+
 func (v *visit) receiptPage() error {
 	kept, err := v.kept()
 	if err != nil || kept.Receipt == nil {
 		return orElse(err, errNotFound)
 	}
-	return v.render("privacy-receipt", v.requestRow(*kept.Receipt, nil))
+	return v.render("privacy-receipt", v.requestRow(*kept.Receipt))
 }
 
 var errUnchecked = fault.New(fault.Refused, "confirm-unchecked", "Tick the box to go on.")
+
+// checked wants the box ticked of what cannot be undone.
+func (v *visit) checked() error {
+	if v.form["checked"] != "yes" {
+		return errUnchecked
+	}
+	return nil
+}
 
 // actOnSubject does what the path names, and leads to its receipt.
 func (v *visit) actOnSubject() error {
@@ -158,7 +178,7 @@ func (v *visit) actOnSubject() error {
 	}
 	act := v.c.Params("act")
 	if act == "export" {
-		return v.exportSubject(s, request)
+		return v.export(s, request, (*visit).subjectPage)
 	}
 	do := v.acts()[act]
 	if do == nil {
@@ -206,8 +226,8 @@ func (v *visit) correctSubject(ctx context.Context, by models.Actor, s retention
 }
 
 func (v *visit) eraseSubject(ctx context.Context, by models.Actor, s retention.Subject, request uuid.UUID) (retention.Receipt, error) {
-	if v.form["checked"] != "yes" {
-		return retention.Receipt{}, errUnchecked
+	if err := v.checked(); err != nil {
+		return retention.Receipt{}, err
 	}
 	return v.Privacy.Erase(ctx, by, s, request)
 }
@@ -220,15 +240,16 @@ func (v *visit) fileRequest(ctx context.Context, by models.Actor, s retention.Su
 	return v.Privacy.File(ctx, by, s, models.PrivacyAct(v.form["act"]), received)
 }
 
-// exportSubject sends all that is held about somebody, as it is read.
-func (v *visit) exportSubject(s retention.Subject, request uuid.UUID) error {
+// export sends all that is held about somebody, as it is read. A refusal stands in
+// the form of that name on the page that show gives.
+func (v *visit) export(s retention.Subject, request uuid.UUID, show func(*visit) error) error {
 	format := retention.JSON
 	if v.form["format"] == string(retention.CSV) {
 		format = retention.CSV
 	}
 	e, err := v.Privacy.Export(v.c.UserContext(), v.session.Actor(), s, retention.Wish{Format: format, Request: request})
 	if err != nil {
-		return v.again("export", err, (*visit).subjectPage)
+		return v.again("export", err, show)
 	}
 	v.c.Set(fiber.HeaderContentType, e.ContentType())
 	v.c.Set(fiber.HeaderContentDisposition, `attachment; filename="`+e.FileName()+`"`)
@@ -265,7 +286,7 @@ func choicesOf(acts []models.PrivacyAct) (choices []Reason) {
 
 // RestrictPath is the act that the page offers.
 func (p *page) RestrictPath() string {
-	if d, ok := p.Data.(subjectData); ok && d.Found.Restricted {
+	if d, ok := p.Data.(subjectData); ok && d.Held.Restricted {
 		return "/restrict-lift"
 	}
 	return "/restrict"
@@ -273,7 +294,7 @@ func (p *page) RestrictPath() string {
 
 // ObjectPath is likewise.
 func (p *page) ObjectPath() string {
-	if d, ok := p.Data.(subjectData); ok && d.Found.DoNotDial {
+	if d, ok := p.Data.(subjectData); ok && d.Held.DoNotDial {
 		return "/object-lift"
 	}
 	return "/object"

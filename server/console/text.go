@@ -46,6 +46,14 @@ func sentence(lang, code, detail string) string {
 	return web.Sentence(code, lang, detail)
 }
 
+// sentenceIn is that of a fault in a form, which may say more of its own fields.
+func sentenceIn(form, lang, code, detail string) string {
+	if own := texts["error-"+form+"-"+code][lang]; own != "" {
+		return own
+	}
+	return sentence(lang, code, detail)
+}
+
 var months = map[string][12]string{
 	"en": {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
 	"nl": {"jan", "feb", "mrt", "apr", "mei", "jun", "jul", "aug", "sep", "okt", "nov", "dec"},

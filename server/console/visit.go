@@ -45,7 +45,7 @@ func (k *Console) open(a access, page func(*visit) error) fiber.Handler {
 				return v.toSignIn()
 			case !slices.Contains(a.stages, v.session.Stage):
 				return v.toFinish()
-			case a.role != "" && v.session.Role != a.role: // a page that is not for this role is not there
+			case a.role != "" && v.session.Role != a.role, a.member && v.session.TenantID == uuid.Nil: // a page that is not for this role is not there
 				return errNotFound
 			}
 		}

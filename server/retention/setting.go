@@ -109,6 +109,23 @@ func chosenOf(t models.Tenant) Chosen {
 	return chosen
 }
 
+// Rules is what a company has decided that all its people may know.
+type Rules struct {
+	RetentionDays  int
+	Effective      time.Duration // under the ceiling
+	UsersMayDelete bool
+}
+
+// Rules gives that of the actor's company, to its users too. Errors: forbidden to
+// whoever is of none.
+func (c *Chooser) Rules(ctx context.Context, by models.Actor) (Rules, error) {
+	if by.TenantID == uuid.Nil {
+		return Rules{}, errForbidden
+	}
+	t, err := c.DB.Settings(ctx, by.TenantID)
+	return Rules{RetentionDays: t.RetentionDays, Effective: models.Keep(t.RetentionDays, c.Ceiling), UsersMayDelete: t.UsersMayDelete}, err
+}
+
 // Choose changes what the actor's company has decided. Errors: forbidden,
 // setting-invalid; confirmation-required when records would end earlier and Confirm
 // does not say so.

@@ -104,6 +104,31 @@ func TestChooseIsForAdmins(t *testing.T) {
 	}
 }
 
+// What holds for the company's records is no secret from its own people.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	c := newFirm(t)
+	c.chooser.Ceiling = 30 * models.Day
+	user := models.Actor{Role: models.RoleUser, UserID: uuid.New(), TenantID: c.tenant.ID}
+	if got, err := c.chooser.Rules(t.Context(), user); err != nil || !got.UsersMayDelete {
+		t.Errorf("before it was forbidden: %+v, %v", got, err)
+	}
+	c.check(c.chooser.Choose(t.Context(), c.by, retention.Choice{UsersMayDelete: ptr(false)}))
+	for days, want := range map[int]time.Duration{7: 7 * models.Day, 365: 30 * models.Day, 0: 0} {
+		c.check(c.chooser.Choose(t.Context(), c.by, retention.Choice{RetentionDays: ptr(days), Confirm: true}))
+		for name, by := range map[string]models.Actor{"a user": user, "an admin": c.by} {
+			if got, err := c.chooser.Rules(t.Context(), by); err != nil || got != (retention.Rules{RetentionDays: days, Effective: want}) {
+				t.Errorf("%s at %d days: %+v, %v", name, days, got, err)
+			}
+		}
+	}
+	for name, by := range map[string]models.Actor{"support": {Role: models.RoleSupport, UserID: uuid.New()}, "nobody": {}} {
+		if _, err := c.chooser.Rules(t.Context(), by); fault.Code(err) != "forbidden" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Shortening is confirmed when, and only when, a record ends earlier by it.
 func TestChooseAsks(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,10 @@ import (
 )
 
 type exported struct {
-	Export  struct{ Subject string }
+	Export struct {
+		Subject    string
+		Restricted bool
+	}
 	Subject struct {
 		Number    string
 		DoNotDial bool

@@ -31,6 +31,8 @@ type Privacy struct {
 	// What package auth does for us.
 	EndSignIns   func(ctx context.Context, by models.Actor, user uuid.UUID) error
 	ChangePerson func(ctx context.Context, by models.Actor, user uuid.UUID, name, email *string) error
+
+	exports exports // under way
 }
 
 // Subject is whom an act is about: one of the two.

@@ -194,6 +194,33 @@ func (r *rights) hidden(t *testing.T, call models.Call, want bool) {
 	}
 }
 
+// All counts of a user stand beside each other, and whether they are restricted.
+func TestFindAUser(t *testing.T) {
+	t.Parallel()
+	r := newRights(t)
+	ctx, self := t.Context(), retention.Subject{User: r.ours.user.ID}
+	r.signIn(t, r.ours.user.Email)
+	ended, _ := r.past(t, r.ours.user, "020 123 4567", "Jan")
+	up, _ := r.click(t, r.ours.user, "020 765 4321", "Kees", time.Minute)
+	r.past(t, r.ours.admin, "020 123 4567", "Jan")
+	_, err := r.Restrict(ctx, r.ours.by(), self, uuid.Nil)
+	check(t, err)
+	for name, by := range map[string]models.Actor{"themselves": r.ours.self(), "an admin": r.ours.by()} {
+		f, err := r.Find(ctx, by, self)
+		check(t, err)
+		if f.Oldest == nil || !f.Oldest.Equal(ended.CreatedAt) || f.Newest == nil || !f.Newest.Equal(up.CreatedAt) {
+			t.Errorf("%s: from %v to %v", name, f.Oldest, f.Newest)
+		}
+		f.Oldest, f.Newest = nil, nil
+		if want := (retention.Found{Records: 2, Live: 1, Restricted: true, SignIns: 1, Phones: 1}); f != want {
+			t.Errorf("%s: %+v, want %+v", name, f, want)
+		}
+	}
+	if text, _ := r.export(t, r.ours.self(), self, retention.Wish{Format: retention.JSON}); !parse(t, text).Export.Restricted {
+		t.Errorf("the export does not say that they are restricted: %s", text)
+	}
+}
+
 func TestEraseAUser(t *testing.T) {
 	t.Parallel()
 	r := newRights(t)

@@ -89,16 +89,16 @@ func (d *DB) DeleteUser(ctx context.Context, a Act, erased int64, n LedgerNote) 
 		if up > 0 {
 			return ErrCallLive
 		}
-		if err := closeRequests(tx, a, false); err != nil {
-			return err
-		}
 		if rest, err = (Erasure{Subject: a.Subject, Before: *a.Receipt.DoneAt}).batch(tx); err != nil {
 			return err
 		}
-		if err := one(tx.Where("tenant_id = ? AND id = ?", tenant, user).Delete(&models.User{})); err != nil {
+		if r, err = a.write(tx, erased+int64(len(rest))); err != nil {
 			return err
 		}
-		if r, err = a.write(tx, erased+int64(len(rest))); err != nil {
+		if err := closeRequests(tx, a, false); err != nil {
+			return err
+		}
+		if err := one(tx.Where("tenant_id = ? AND id = ?", tenant, user).Delete(&models.User{})); err != nil {
 			return err
 		}
 		if err := note(tx, n); err != nil || len(rest) == 0 {
@@ -109,7 +109,8 @@ func (d *DB) DeleteUser(ctx context.Context, a Act, erased int64, n LedgerNote) 
 	return r, rest, err
 }
 
-// closeRequests ends what a user who leaves has still asked for: with their
+// closeRequests ends what a user who leaves has still asked for, once the act has
+// completed the request that it answers: with their
 // records gone, an erasure is done, and nothing else can be.
 func closeRequests(tx *gorm.DB, a Act, kept bool) error {
 	return tx.Model(&models.PrivacyRequest{}).
@@ -148,6 +149,9 @@ func (d *DB) BlankUser(ctx context.Context, a Act, n LedgerNote) (r models.Priva
 		if err := knowUser(tx.Clauses(clause.Locking{Strength: "UPDATE"}), a.Subject); err != nil {
 			return err
 		}
+		if r, err = a.write(tx, 0); err != nil {
+			return err
+		}
 		if err := closeRequests(tx, a, true); err != nil {
 			return err
 		}
@@ -160,9 +164,6 @@ func (d *DB) BlankUser(ctx context.Context, a Act, n LedgerNote) (r models.Priva
 			"email": "gone-" + user.String() + "@invalid", "name": "", "deleted_at": *a.Receipt.DoneAt,
 		}))
 		if err != nil {
-			return err
-		}
-		if r, err = a.write(tx, 0); err != nil {
 			return err
 		}
 		if err := blankSignIn(tx, user); err != nil {

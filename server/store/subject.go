@@ -153,10 +153,11 @@ func (d *DB) FindSubject(ctx context.Context, s Subject, restriction, doNotDial 
 		if err := auditLook(tx, entry); err != nil || s.Kind() == models.SubjectNumber {
 			return err
 		}
-		return tx.Raw(`SELECT (SELECT count(*) FROM grants WHERE tenant_id = @tenant AND user_id = @user) AS sign_ins,
-			(SELECT count(*) FROM devices WHERE tenant_id = @tenant AND user_id = @user) AS phones,
-			(SELECT count(*) FROM refusals WHERE tenant_id = @tenant AND user_id = @user) AS refusals`,
-			map[string]any{"tenant": s.Tenant, "user": s.User}).Scan(&f).Error
+		// Not into f as a whole: GORM would empty it first.
+		return tx.Raw(`SELECT (SELECT count(*) FROM grants WHERE tenant_id = @tenant AND user_id = @user),
+			(SELECT count(*) FROM devices WHERE tenant_id = @tenant AND user_id = @user),
+			(SELECT count(*) FROM refusals WHERE tenant_id = @tenant AND user_id = @user)`,
+			map[string]any{"tenant": s.Tenant, "user": s.User}).Row().Scan(&f.SignIns, &f.Phones, &f.Refusals)
 	})
 	return f, err
 }
