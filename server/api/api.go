@@ -67,6 +67,7 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerPrivacy(h)
 	a.registerExport(h)
 	a.registerCompany(h)
+	a.registerAudit(h)
 	a.registerSettings(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)

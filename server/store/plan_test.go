@@ -193,6 +193,7 @@ func TestHistoryPlans(t *testing.T) {
 	t.Run("of the company", c.companyPlans)
 	t.Run("one's own", c.ownPlans)
 	t.Run("far back", c.looksFar)
+	t.Run("audit", c.auditPlans)
 }
 
 // Under row-level security no filter of the company's history, alone or with
@@ -292,5 +293,30 @@ func (c crowd) looksFar(t *testing.T) {
 	}
 	if len(seen) != want || want == 0 {
 		t.Errorf("%d calls on %d pages, want %d", len(seen), pages, want)
+	}
+}
+
+// The audit of a company with much of it: no filter, however rare what it asks for,
+// reads more than it shows.
+func (c crowd) auditPlans(t *testing.T) {
+	grant := c.newGrant(t, c.user)
+	c.asOwner(t, fmt.Sprintf(`INSERT INTO audit (id, tenant_id, at, actor_kind, actor_id, action, subject_kind, subject_id)
+	SELECT md5('audit ' || i)::uuid, CASE WHEN i %% 10 = 9 THEN md5('elsewhere')::uuid ELSE '%[1]s' END, now() - i * interval '1 s', 'user',
+		CASE WHEN i %% 5 = 0 THEN '%[2]s' ELSE md5('user ' || i %% 2000)::uuid END, CASE WHEN i = 29990 THEN 'reveal' WHEN i %% 2 = 0 THEN 'export' ELSE 'sign-in' END,
+		CASE i %% 2 WHEN 0 THEN 'user' ELSE 'grant' END, CASE i %% 2 WHEN 0 THEN '%[2]s' ELSE '%[3]s' END::uuid
+	FROM generate_series(0, 29999) i`, c.tenant.ID, c.busy, grant.ID))
+	if _, err := c.raw.Exec("ANALYZE audit"); err != nil {
+		t.Fatal(err)
+	}
+	const page = 50 * 10 // the people and the sign-in of each entry, too
+	middle := c.at.Add(-15_000 * time.Second)
+	for name, search := range map[string]store.AuditSearch{
+		"nothing": {}, "a busy actor": {ActorID: c.busy}, "an idle actor": {ActorID: c.idle}, "a common action": {Action: "export"}, "a rare action": {Action: "reveal"},
+		"an action of none": {Action: "no-such"}, "from": {From: middle}, "to": {To: middle}, "from and to": {From: middle.Add(-time.Minute), To: middle},
+		"an actor, an action and a time": {ActorID: c.busy, Action: "export", From: middle, To: c.at},
+	} {
+		for at, page50 := range map[string]store.Page{"first page": {Limit: 51}, "a later page": {Limit: 51, At: middle, ID: uuid.Max}} {
+			c.check(t, "audit, "+name+", "+at, c.db.AuditStatement(c.tenant.ID, page50, search), page, 51)
+		}
 	}
 }
