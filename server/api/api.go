@@ -86,7 +86,7 @@ func mendDocument(h huma.API) {
 	}
 	for of, member := range map[string]string{
 		"Call": "diagnosis", "MaskedCall": "diagnosis", "CompanyCall": "diagnosis", "CompanyCallDetail": "diagnosis",
-		"Settings": "recording", "Retention": "shortening",
+		"Settings": "recording", "Retention": "shortening", "Proof": "chainHead",
 	} {
 		object := schemas[of].Properties[member]
 		schemas[of].Properties[member] = &huma.Schema{AnyOf: []*huma.Schema{object, {Type: "null"}}}
