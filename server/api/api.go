@@ -68,6 +68,7 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerExport(h)
 	a.registerCompany(h)
 	a.registerAudit(h)
+	a.registerStats(h)
 	a.registerSettings(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)

@@ -91,6 +91,11 @@ func (d *DB) AuditStatement(tenant uuid.UUID, page Page, search AuditSearch) Sta
 	return statementOf(search.list(d.dry, tenant, page).Scan(&[]AuditEntry{}))
 }
 
+// TallyStatement is that of Tallies.
+func (d *DB) TallyStatement(tenant uuid.UUID, from time.Time, limit int) Statement {
+	return statementOf(tally(d.dry, tenant, from, limit).Scan(&[]Tally{}))
+}
+
 // CountCallsBy counts so many at a time.
 func (d *DB) CountCallsBy(ctx context.Context, tenant uuid.UUID, some int64) (int64, error) {
 	return d.countCalls(ctx, tenant, some)

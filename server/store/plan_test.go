@@ -193,6 +193,7 @@ func TestHistoryPlans(t *testing.T) {
 	t.Run("of the company", c.companyPlans)
 	t.Run("one's own", c.ownPlans)
 	t.Run("far back", c.looksFar)
+	t.Run("figures", c.figurePlans)
 	t.Run("audit", c.auditPlans)
 }
 
@@ -323,5 +324,20 @@ func (c crowd) auditPlans(t *testing.T) {
 		for at, page50 := range map[string]store.Page{"first page": {Limit: 51}, "a later page": {Limit: 51, At: middle, ID: uuid.Max}} {
 			c.check(t, "audit, "+name+", "+at, c.db.AuditStatement(c.tenant.ID, page50, search), page, 100)
 		}
+	}
+}
+
+// Figures read the calls of their period, and no more of them than so many.
+func (c crowd) figurePlans(t *testing.T) {
+	const limit, late = 5000, 30 * time.Second // a tenth of the calls, and a twentieth of the time
+	c.check(t, "figures, of many calls", c.db.TallyStatement(c.tenant.ID, time.Time{}, limit), 1.2*limit, limit)
+	c.check(t, "figures, of the last calls", c.db.TallyStatement(c.tenant.ID, c.at.Add(-late), 100_000), 1.2*3000, 3000)
+	all, more, err := c.db.Tallies(t.Context(), c.tenant.ID, time.Time{}, limit)
+	calls := 0
+	for _, tally := range all {
+		calls += tally.Calls
+	}
+	if err != nil || !more || calls != limit+1 {
+		t.Errorf("%d calls, more %v: %v", calls, more, err)
 	}
 }
