@@ -114,6 +114,7 @@ func (k *Console) registerAdmin(app *fiber.App) {
 	app.Get(requestsPath+"/subject/:search", k.open(admin, (*visit).subjectPage))
 	app.Post(requestsPath+"/subject/:search/:act", k.open(admin, (*visit).actOnSubject))
 	app.Get(requestsPath+"/receipt/:search", k.open(admin, (*visit).receiptPage))
+	app.Get(statsPath, k.open(admin, (*visit).statsPage))
 	app.Get(auditPath, k.open(admin, (*visit).auditPage))
 	app.Post(auditPath, k.open(admin, (*visit).narrowAudit))
 	app.Get("/console/people", k.open(admin, (*visit).peoplePage))
