@@ -24,13 +24,13 @@ var StatsDays = []int{1, 7, 30, 90}
 // What fewer than five people have made is in none of them.
 type Stats struct {
 	Days     int
-	From     time.Time      // 0:00 UTC of the first day that was counted
+	From     time.Time      // 0:00 UTC of the first day that was counted: later than Days say when there are too many calls
 	Withheld bool           // there are no figures: too few people have called, or nothing is kept
 	Calls    int            // in all
 	PerDay   map[string]int // by day, as in 2026-11-23; a day that is missing is withheld, or nobody called
 	Outcomes map[string]int // by outcome; likewise
+	Today    time.Time      // the last day that was counted
 
-	today  time.Time
 	untold map[string]bool // outcomes that are withheld of a part of the period
 }
 
@@ -45,7 +45,7 @@ func (c *Company) Stats(ctx context.Context, by models.Actor, days int) (Stats, 
 		return Stats{}, fault.New(fault.Refused, "stats-period-invalid", "There are figures of 1, 7, 30 and 90 days.")
 	}
 	today := c.Now().UTC().Truncate(models.Day)
-	none := Stats{Days: days, From: firstDay(today, days), Withheld: true, today: today}
+	none := Stats{Days: days, From: firstDay(today, days), Withheld: true, Today: today}
 	settings, err := c.DB.Settings(ctx, by.TenantID)
 	if err != nil || settings.RetentionDays == 0 {
 		return none, err
@@ -62,7 +62,7 @@ func (c *Company) Stats(ctx context.Context, by models.Actor, days int) (Stats, 
 
 // EachDay gives the days that were counted, the oldest first.
 func (s Stats) EachDay() (days []string) {
-	for day := s.From; !day.After(s.today); day = day.AddDate(0, 0, 1) {
+	for day := s.From; !day.After(s.Today); day = day.AddDate(0, 0, 1) {
 		days = append(days, day.Format(time.DateOnly))
 	}
 	return days
@@ -89,7 +89,7 @@ func figures(none Stats, tallies []store.Tally) Stats {
 			break
 		}
 		for _, t := range tallies {
-			if !t.Day.Before(firstDay(s.today, days)) && (i == 0 || t.Day.Before(firstDay(s.today, StatsDays[i-1]))) {
+			if !t.Day.Before(firstDay(s.Today, days)) && (i == 0 || t.Day.Before(firstDay(s.Today, StatsDays[i-1]))) {
 				block = append(block, t)
 			}
 		}

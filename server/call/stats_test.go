@@ -28,7 +28,7 @@ func statsOf(days int, tallies ...[]store.Tally) Stats {
 	for _, some := range tallies {
 		all = append(all, some...)
 	}
-	return figures(Stats{Days: days, From: firstDay(statsToday, days), Withheld: true, today: statsToday}, all)
+	return figures(Stats{Days: days, From: firstDay(statsToday, days), Withheld: true, Today: statsToday}, all)
 }
 
 func TestFigures(t *testing.T) {

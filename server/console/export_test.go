@@ -133,7 +133,7 @@ func samples(bare bool) map[string]any {
 			Diagnosis:  string(diagnosis), Phone: Nasty, SignIn: Nasty, Ends: "Ends on …", Steps: []callStep{{At: "12:00:00", Text: Nasty}, {At: "12:00:01", Since: "+ 1 s", Text: "x", Cause: "y"}},
 		},
 		"history-gone": nil,
-		"stats":        call.Stats{Days: 7, From: now.AddDate(0, 0, -1), Calls: 12, PerDay: map[string]int{"2026-11-22": 7}, Outcomes: map[string]int{"hangUp": 5, call.Live: 7}},
+		"stats":        call.Stats{Days: 7, From: now.AddDate(0, 0, -1), Today: now, Calls: 12, PerDay: map[string]int{"2026-11-22": 7}, Outcomes: map[string]int{"hangUp": 5, call.Live: 7}},
 		"audit": auditData{
 			Asked: auditAsked{From: "2026-11-01", To: "2026-11-20", User: person.ID.String(), Action: "export"}, Actor: person, People: []auth.Person{person}, Rest: true, Next: "AAAA",
 			Rows: []auditRow{{At: ago, Text: Nasty, About: Nasty, Reason: Nasty, Network: "203.0.113.0/24"}, {At: now, Text: "x"}},

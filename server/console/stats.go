@@ -3,7 +3,6 @@ package console
 import (
 	"slices"
 	"strconv"
-	"time"
 
 	"clicktodial/server/call"
 )
@@ -78,7 +77,7 @@ func (p *page) StatsPerDay(s call.Stats) (all []statsFigure) {
 
 // Late says that the period begins later than was asked: there are too many calls.
 func (p *page) Late(s call.Stats) string {
-	if asked := p.now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-s.Days); s.From.After(asked) {
+	if s.From.After(s.Today.AddDate(0, 0, 1-s.Days)) {
 		return p.T("stats-late", p.Day(s.From))
 	}
 	return ""
