@@ -35,8 +35,9 @@ type Stats struct {
 }
 
 // Stats counts the calls of the last days. Whatever is subtracted from whatever, of
-// one answer or of two for other periods, is about five people too: a shorter period
-// counts as published with the longer one. Errors: forbidden, period-invalid.
+// one answer or of those for other periods at that moment, is about five people too:
+// a shorter period counts as published with the longer one. Errors: forbidden,
+// stats-period-invalid.
 func (c *Company) Stats(ctx context.Context, by models.Actor, days int) (Stats, error) {
 	if !by.IsAdmin() {
 		return Stats{}, errForbidden
