@@ -299,6 +299,8 @@ ALTER TABLE refusals
   ALTER user_id DROP NOT NULL, -- NULL once it is anonymous
   ALTER support_code DROP NOT NULL;
 CREATE INDEX audit_network ON audit (at) WHERE network IS NOT NULL;
+CREATE INDEX audit_actor ON audit (tenant_id, actor_id, at DESC, id DESC) WHERE actor_id IS NOT NULL;
+CREATE INDEX audit_action ON audit (tenant_id, action, at DESC, id DESC);
 CREATE INDEX refusals_named ON refusals (at) WHERE user_id IS NOT NULL;
 CREATE INDEX grants_end ON grants (least(expires_at, coalesce(revoked_at, expires_at)));
 GRANT SELECT ON audit TO ctd_app;

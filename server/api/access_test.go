@@ -91,8 +91,10 @@ var routes = map[string]route{
 	"GET /v1/admin/history/{id}":    {role: models.RoleAdmin, of: "call", status: 200},
 	"POST /v1/admin/history/export": {role: models.RoleAdmin, body: map[string]any{"format": "csv"}, status: 200},
 
-	"GET /healthz": {status: 200},
-	"GET /readyz":  {status: 200},
+	"GET /v1/admin/stats": {role: models.RoleAdmin, status: 200},
+	"GET /v1/admin/audit": {role: models.RoleAdmin, status: 200},
+	"GET /healthz":        {status: 200},
+	"GET /readyz":         {status: 200},
 }
 
 // outside of the document: the socket and the RFC 6749 endpoints.

@@ -65,6 +65,8 @@ func (a *API) Register(app *fiber.App) huma.API {
 	a.registerPrivacy(h)
 	a.registerExport(h)
 	a.registerCompany(h)
+	a.registerAudit(h)
+	a.registerStats(h)
 	a.registerSettings(h)
 	a.registerNumbers(h)
 	a.registerHealth(h)
@@ -83,7 +85,7 @@ func mendDocument(h huma.API) {
 	}
 	for of, member := range map[string]string{
 		"Call": "diagnosis", "MaskedCall": "diagnosis", "CompanyCall": "diagnosis", "CompanyCallDetail": "diagnosis",
-		"Settings": "recording", "Retention": "shortening",
+		"Settings": "recording", "Retention": "shortening", "Proof": "chainHead",
 	} {
 		object := schemas[of].Properties[member]
 		schemas[of].Properties[member] = &huma.Schema{AnyOf: []*huma.Schema{object, {Type: "null"}}}

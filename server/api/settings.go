@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/hex"
 	"net/http"
 	"time"
 
@@ -71,10 +72,25 @@ type Shortening struct {
 	FinishedAt *time.Time `json:"finishedAt" doc:"null: under way, or waiting for calls that are up"`
 }
 
-// Retention is what holds, and what is being done about it.
+// ChainHead is the last entry of the chain of evidence.
+type ChainHead struct {
+	N    int64     `json:"n" doc:"of the entry: 1, 2, 3 …"`
+	At   time.Time `json:"at"`
+	Hash string    `json:"hash" doc:"hex, 64 digits: note it elsewhere; whoever runs the server checks it with purge verify --head"`
+}
+
+// Proof shows that records end.
+type Proof struct {
+	OldestRecord *time.Time `json:"oldestRecord" doc:"when the company's oldest record was made; null: there is none"`
+	LastPurge    *time.Time `json:"lastPurge" doc:"the end of the last one; null: there was none yet"`
+	ChainHead    *ChainHead `json:"chainHead" doc:"null: the chain is empty"`
+}
+
+// Retention is what holds, what is being done about it, and what shows it.
 type Retention struct {
 	RetentionInForce
 	Shortening *Shortening `json:"shortening" doc:"the last one; null: there was none"`
+	Proof      Proof       `json:"proof"`
 }
 
 type previewInput struct {
@@ -95,7 +111,7 @@ func (a *API) registerSettings(h huma.API) {
 	huma.Register(h, admin(http.MethodGet, "/settings", "getSettings", "What the company has decided"), a.getSettings)
 	huma.Register(h, admin(http.MethodPut, "/settings", "changeSettings", "Decide it; what is absent stays", 422), a.changeSettings)
 	huma.Register(h, admin(http.MethodPost, "/settings/retention-preview", "previewRetention", "What keeping records for other days would do", 422), a.previewRetention)
-	huma.Register(h, admin(http.MethodGet, "/retention", "getRetention", "How long records are kept, and how far shortening has come"), a.getRetention)
+	huma.Register(h, admin(http.MethodGet, "/retention", "getRetention", "How long records are kept, how far shortening has come, and the proof that records go"), a.getRetention)
 }
 
 func (a *API) getSettings(ctx context.Context, _ *struct{}) (*settingsOutput, error) {
@@ -145,8 +161,13 @@ func (a *API) previewRetention(ctx context.Context, in *previewInput) (*previewO
 }
 
 func (a *API) getRetention(ctx context.Context, _ *struct{}) (*retentionOutput, error) {
-	p, progress, err := a.Chooser.State(ctx, principalOf(ctx).Actor())
-	out := &retentionOutput{Retention{RetentionInForce: inForce(p)}}
+	by := principalOf(ctx).Actor()
+	p, progress, err := a.Chooser.State(ctx, by)
+	if err != nil {
+		return nil, err
+	}
+	proof, err := a.Chooser.Proof(ctx, by)
+	out := &retentionOutput{Retention{RetentionInForce: inForce(p), Proof: wireProof(proof)}}
 	if progress != nil {
 		out.Body.Shortening = &Shortening{
 			ToDays: inDays(progress.Keep), Total: progress.Total, Done: progress.Done, Changed: progress.Changed,
@@ -154,6 +175,14 @@ func (a *API) getRetention(ctx context.Context, _ *struct{}) (*retentionOutput, 
 		}
 	}
 	return out, err
+}
+
+func wireProof(p retention.Proof) Proof {
+	out := Proof{OldestRecord: utc(p.Oldest), LastPurge: utc(p.LastRun)}
+	if len(p.Head) > 0 {
+		out.ChainHead = &ChainHead{N: p.N, At: p.HeadAt.UTC(), Hash: hex.EncodeToString(p.Head)}
+	}
+	return out
 }
 
 func inForce(p retention.Preview) RetentionInForce {

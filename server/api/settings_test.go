@@ -135,3 +135,34 @@ func TestExpiresAtFollows(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// The proof is the company's own oldest record, and the head of the one chain.
+func TestRetentionProof(t *testing.T) {
+	t.Parallel()
+	r, anna := up(t, options{deaf: true})
+	carl := r.person(t, "carl@other.test")
+	proof := func(p person) api.Proof {
+		return read[api.Retention](t, r.do(ask{method: "GET", path: "/v1/admin/retention", token: p.Access}).ok(t, 200)).Proof
+	}
+	if p := proof(anna); p != (api.Proof{}) {
+		t.Errorf("before there was anything: %+v", p)
+	}
+	at := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
+	r.past(t, anna, number, "Jan", at)
+	r.past(t, anna, number, "Jan", at.Add(time.Minute))
+	r.past(t, carl, number, "Jan", at.Add(-time.Hour))
+	_, err := (&retention.PurgeJob{DB: r.db, Interval: time.Minute, Log: slog.New(slog.DiscardHandler)}).Once(t.Context())
+	check(t, err)
+	chain, err := retention.Verify(t.Context(), r.db, retention.Look{})
+	check(t, err)
+	p := proof(anna)
+	if p.OldestRecord == nil || !p.OldestRecord.Equal(at) || p.LastPurge == nil || time.Since(*p.LastPurge) > time.Minute {
+		t.Errorf("%+v", p)
+	}
+	if head := chain.Heads[0]; p.ChainHead == nil || p.ChainHead.Hash != head.Hash || p.ChainHead.N != head.N || !p.ChainHead.At.Equal(head.At) {
+		t.Errorf("%+v, not %+v", p.ChainHead, head)
+	}
+	if p := proof(carl); !p.OldestRecord.Equal(at.Add(-time.Hour)) {
+		t.Errorf("another company's: %+v", p)
+	}
+}

@@ -43,6 +43,7 @@ func routes(b *bundle) []route {
 		{"GET", "/console/privacy-requests", "admin"}, {"POST", "/console/privacy-requests/find", "admin"},
 		{"POST", "/console/privacy-requests/" + none + "/refuse", "admin"}, {"GET", "/console/privacy-requests/subject/" + none, "admin"},
 		{"POST", "/console/privacy-requests/subject/" + none + "/erase", "admin"}, {"GET", "/console/privacy-requests/receipt/" + none, "admin"},
+		{"GET", "/console/stats", "admin"}, {"GET", "/console/audit", "admin"}, {"POST", "/console/audit", "admin"},
 		{"GET", "/console/support", "support"}, {"POST", "/console/support", "support"}, {"GET", found, "support"},
 		{"POST", found + "/sign-ins/" + none + "/revoke", "support"}, {"POST", found + "/sign-ins/revoke", "support"},
 	}

@@ -15,12 +15,13 @@ import (
 
 // What tests may see.
 var (
-	SafeNext    = safeNext
-	BrowserName = browserName
-	Texts       = texts
-	ReasonText  = reasonText
-	ReadReason  = func(form map[string]string) string { return readReason(form) }
-	When        = func(lang string, t, now time.Time) string { return momentOf(lang, t, now).Text }
+	SafeNext     = safeNext
+	BrowserName  = browserName
+	Texts        = texts
+	ReasonText   = reasonText
+	ReadReason   = func(form map[string]string) string { return readReason(form) }
+	AuditActions = auditActions
+	When         = func(lang string, t, now time.Time) string { return momentOf(lang, t, now).Text }
 )
 
 // Words are the tables whose values are keys of texts.
@@ -44,6 +45,9 @@ func Words() (keys []string) {
 	}
 	for _, r := range reasons {
 		keys = append(keys, r.Key)
+	}
+	for _, action := range auditActions {
+		keys = append(keys, auditKey(action))
 	}
 	return keys
 }
@@ -129,6 +133,11 @@ func samples(bare bool) map[string]any {
 			Diagnosis:  string(diagnosis), Phone: Nasty, SignIn: Nasty, Ends: "Ends on …", Steps: []callStep{{At: "12:00:00", Text: Nasty}, {At: "12:00:01", Since: "+ 1 s", Text: "x", Cause: "y"}},
 		},
 		"history-gone": nil,
+		"stats":        call.Stats{Days: 7, From: now.AddDate(0, 0, -1), Today: now, Calls: 12, PerDay: map[string]int{"2026-11-22": 7}, Outcomes: map[string]int{"hangUp": 5, call.Live: 7}},
+		"audit": auditData{
+			Asked: auditAsked{From: "2026-11-01", To: "2026-11-20", User: person.ID.String(), Action: "export"}, Actor: person, People: []auth.Person{person}, Rest: true, Next: "AAAA",
+			Rows: []auditRow{{At: ago, Text: Nasty, About: Nasty, Reason: Nasty, Network: "203.0.113.0/24"}, {At: now, Text: "x"}},
+		},
 		"retention": retentionData{
 			Chosen:   retention.Chosen{UsersMayDelete: true, LeaverRecords: models.KeepLeaver, Recording: &retention.Recording{Reason: "quality", Text: Nasty}},
 			State:    retention.Preview{Days: 365, Effective: 90 * models.Day, Ceiling: 90 * models.Day},
@@ -158,7 +167,7 @@ func bareSamples() map[string]any {
 		"factor-state": nil, "sign-ins": mineData{}, "code": codeData{Back: home}, "password": nil, "link": linkData{}, "people": peopleData{},
 		"person": personData{Self: true}, "person-link": newLinkData{}, "company-revoke": nil, "support": supportData{}, "support-person": foundData{},
 		"authorize": consentData{Action: "/oauth/authorize"}, "done": doneData{}, "error": errorData{}, "again": home, "privacy": privacyData{}, "farewell": nil,
-		"history": historyData{}, "history-call": callData{historyRow: historyRow{Outcome: "outcome-live"}}, "history-gone": nil,
+		"history": historyData{}, "history-call": callData{historyRow: historyRow{Outcome: "outcome-live"}}, "history-gone": nil, "audit": auditData{}, "stats": call.Stats{Withheld: true},
 		"retention": retentionData{}, "retention-preview": previewData{}, "privacy-requests": requestsData{},
 		"privacy-subject": subjectData{Path: "/x", Person: "x", Held: held{OfUser: true}}, "my-data": myData{}, "privacy-receipt": requestRow{ActKey: "act-access"},
 	}

@@ -30,7 +30,7 @@ var fields = map[string]string{
 }
 
 // shownAgain are the fields whose text a form keeps.
-var shownAgain = []string{"email", "name", "role", "label", "endpoint", "caller_id", "device_name", "reason", "why", "from", "to", "user", "outcome", "number", "days", "recording", "text", "received", "act", "request"}
+var shownAgain = []string{"email", "name", "role", "label", "endpoint", "caller_id", "device_name", "reason", "why", "from", "to", "user", "outcome", "number", "days", "recording", "text", "received", "act", "request", "action"}
 
 // again shows a form once more with what was wrong with it. What the person
 // cannot mend by typing is an error like any other.

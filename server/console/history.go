@@ -128,16 +128,21 @@ func (v *visit) read(a asked) (call.CompanySearch, error) {
 		q.UserID = id
 	}
 	var err error
-	if q.From, err = readDay(a.From); err != nil {
+	if q.From, q.To, err = readDays(a.From, a.To); err != nil {
 		return call.CompanySearch{}, err
-	}
-	if q.To, err = readDay(a.To); err != nil {
-		return call.CompanySearch{}, err
-	}
-	if !q.To.IsZero() {
-		q.To = q.To.Add(models.Day) // the day itself is meant, too
 	}
 	return v.Company.Read(v.c.UserContext(), v.session.Actor(), q)
+}
+
+// readDays reads the days of a filter as a period whose end is not included.
+func readDays(first, last string) (from, to time.Time, err error) {
+	if from, err = readDay(first); err != nil {
+		return from, to, err
+	}
+	if to, err = readDay(last); err == nil && !to.IsZero() {
+		to = to.Add(models.Day) // the day itself is meant, too
+	}
+	return from, to, err
 }
 
 func readDay(text string) (time.Time, error) {
@@ -255,14 +260,8 @@ func (p *page) HistoryLink(a asked, after string) string {
 // AskedInWords says what was asked for, each filter by itself.
 func (p *page) AskedInWords(d historyData) (words []string) {
 	a := d.Asked
-	from, to := dayOf(p.Lang, a.From), dayOf(p.Lang, a.To)
-	switch {
-	case from != "" && to != "":
-		words = append(words, from+" – "+to)
-	case from != "":
-		words = append(words, p.T("history-since", from))
-	case to != "":
-		words = append(words, p.T("history-until", to))
+	if period := p.period(a.From, a.To); period != "" {
+		words = append(words, period)
 	}
 	for _, person := range d.People {
 		if person.ID.String() == a.User && a.User != "" {
@@ -278,6 +277,20 @@ func (p *page) AskedInWords(d historyData) (words []string) {
 		}
 	}
 	return words
+}
+
+// period says the days of a filter; "" when there are none.
+func (p *page) period(first, last string) string {
+	from, to := dayOf(p.Lang, first), dayOf(p.Lang, last)
+	switch {
+	case from != "" && to != "":
+		return from + " – " + to
+	case from != "":
+		return p.T("history-since", from)
+	case to != "":
+		return p.T("history-until", to)
+	}
+	return ""
 }
 
 func nameOr(name, email string) string {

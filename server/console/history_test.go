@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -344,4 +345,36 @@ func TestOtherCompanysPages(t *testing.T) {
 		t.Errorf("something was done to them: %v, before %v; %d tried", after, before, tried)
 	}
 	b.wantAlive(t, tokens, true)
+}
+
+func TestStatsPage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	anna := b.as(t, b.anna)
+	people := []models.User{b.anna, b.piet}
+	for i := range 3 {
+		people = append(people, b.user(t, &b.acme.ID, fmt.Sprintf("p%d@example.test", i), models.RoleUser))
+	}
+	for _, p := range people[:4] {
+		b.past(t, p, "hangUp", wholeCall, "Jan", "Jan")
+	}
+	anna.get(t, "/console/history").wants(t, http.StatusOK, `href="/console/stats"`)
+	a := anna.get(t, "/console/stats")
+	a.wants(t, http.StatusOK, "There are no figures", `href="/console/stats?days=30" aria-current="page">30 days`)
+	a.lacks(t, "By outcome")
+	b.past(t, people[4], "hangUp", wholeCall, "Jan")
+	b.past(t, people[4], "calleeBusy", wholeCall, "Jan")
+	b.past(t, b.olga, "hangUp", wholeCall, "Jan")
+	today := time.Now().UTC().Format("2 Jan 2006")
+	for _, days := range []string{"", "?days=1", "?days=7", "?days=90"} {
+		a := anna.get(t, "/console/stats"+days)
+		a.wants(t, http.StatusOK, "<strong>10</strong>", today+`</p><p class="row-side">10</p>`)
+		a.lacks(t, "Busy", "Answered") // from the sum and the one the other could be told
+	}
+	b.past(t, people[4], "hangUp", wholeCall, "Jan")
+	testdb.AsOwner(t, b.url, "DELETE FROM calls WHERE outcome = 'calleeBusy'")
+	anna.get(t, "/console/stats?lang=nl").wants(t, http.StatusOK, `<p>Opgenomen</p><p class="row-side">10</p>`)
+	for _, bad := range []string{"2", "x", "-1"} {
+		anna.get(t, "/console/stats?days="+bad).wants(t, http.StatusNotFound)
+	}
 }

@@ -191,7 +191,7 @@ func (p *page) Navigation() []place {
 	switch p.Session.Role {
 	case models.RoleAdmin:
 		all = slices.Insert(all, 0, place{Path: historyPath, Key: "history.title"}, place{Path: "/console/people", Key: "people.title"}, place{Path: retentionPath, Key: "retention.title"},
-			place{Path: requestsPath, Key: "privacy-requests.title"})
+			place{Path: requestsPath, Key: "privacy-requests.title"}, place{Path: auditPath, Key: "audit.title"})
 	case models.RoleSupport:
 		all = slices.Insert(all, 0, place{Path: "/console/support", Key: "support-nav"})
 	case models.RoleUser:

@@ -124,7 +124,7 @@ func TestFormsShownAgain(t *testing.T) {
 	forms := map[string][]string{
 		"sign-in": {"sign-in"}, "factor": {"factor"}, "factor-new": {"factor-new"}, "factor-state": {"codes", "remove"}, "password": {"password"},
 		"link": {"link"}, "people": {"person"}, "person": {"revoke", "phone", "access", "correct", "delete"}, "company-revoke": {"company"}, "support": {"find"},
-		"support-person": {"revoke"}, "authorize": {"authorize"}, "history": {"history"},
+		"support-person": {"revoke"}, "authorize": {"authorize"}, "history": {"history"}, "audit": {"audit"},
 		"retention": {"days", "recording"}, "privacy-requests": {"find"}, "privacy-subject": {"correct", "erase", "file", "export"}, "my-data": {"clear", "file"},
 	}
 	for view, names := range forms {

@@ -66,7 +66,7 @@ var (
 	byWords = map[string]string{
 		"user": "by-user", "admin": "by-admin", "support": "by-support", "operator": "by-operator", "system": "by-system",
 	}
-	subjectWords = map[string]string{"admin": "subject-admin", "support": "subject-support", "operator": "subject-operator"}
+	subjectWords = map[string]string{"admin": "subject-admin", "support": "subject-support", "operator": "subject-operator", "system": "subject-system"}
 	madeByWords  = map[string]string{"admin": "made-by-admin", "operator": "made-by-operator"}
 	noticeWords  = map[string]string{
 		"pairing-code-create": "notice-pairing", "password-set": "notice-password",

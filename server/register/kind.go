@@ -122,7 +122,7 @@ var kinds = []Kind{
 		},
 	},
 	{
-		"network", "the network, never the address, that such an act came from (/24 or /48)", "ip-address", "accountability", staff, "the admins of the company concerned, the operator",
+		"network", "the network, never the address, that such an act came from (/24 or /48)", "ip-address", "accountability", staff, "the admins of the company concerned, but for where support acted from; the operator",
 		func(s Settings) string { return Span("en", s.LogAnonymiseAfter) },
 	},
 	{

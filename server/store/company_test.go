@@ -55,13 +55,13 @@ func TestForgottenTenant(t *testing.T) {
 		})
 	}
 	b.as(t, "ctd_app", b.tenant.ID, func(tx *sql.Tx) {
-		for name, change := range map[string]string{"renamed": "UPDATE calls SET name = 'x'", "deleted": "DELETE FROM calls"} {
-			res, err := tx.Exec(change)
+		for _, change := range []struct{ name, sql string }{{"renamed", "UPDATE calls SET name = 'x'"}, {"deleted", "DELETE FROM calls"}} {
+			res, err := tx.Exec(change.sql)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if n, _ := res.RowsAffected(); n != 1 {
-				t.Errorf("%d calls %s, of which only %s is ours", n, name, mine.ID)
+				t.Errorf("%d calls %s, of which only %s is ours", n, change.name, mine.ID)
 			}
 		}
 	})

@@ -86,6 +86,16 @@ func (d *DB) CallStatement(tenant, user, id uuid.UUID) Statement {
 	return statementOf(findCall(d.dry, tenant, user, id).Take(&models.Call{}))
 }
 
+// AuditStatement is that of AuditEntries.
+func (d *DB) AuditStatement(tenant uuid.UUID, page Page, search AuditSearch) Statement {
+	return statementOf(search.list(d.dry, tenant, page).Scan(&[]AuditEntry{}))
+}
+
+// TallyStatement is that of Tallies.
+func (d *DB) TallyStatement(tenant uuid.UUID, from time.Time, limit int) Statement {
+	return statementOf(tally(d.dry, tenant, from, limit).Scan(&[]Tally{}))
+}
+
 // CountCallsBy counts so many at a time.
 func (d *DB) CountCallsBy(ctx context.Context, tenant uuid.UUID, some int64) (int64, error) {
 	return d.countCalls(ctx, tenant, some)

@@ -193,6 +193,8 @@ func TestHistoryPlans(t *testing.T) {
 	t.Run("of the company", c.companyPlans)
 	t.Run("one's own", c.ownPlans)
 	t.Run("far back", c.looksFar)
+	t.Run("figures", c.figurePlans)
+	t.Run("audit", c.auditPlans)
 }
 
 // Under row-level security no filter of the company's history, alone or with
@@ -292,5 +294,50 @@ func (c crowd) looksFar(t *testing.T) {
 	}
 	if len(seen) != want || want == 0 {
 		t.Errorf("%d calls on %d pages, want %d", len(seen), pages, want)
+	}
+}
+
+// The audit of a company with much of it: no filter, however rare what it asks for,
+// reads more than it shows.
+func (c crowd) auditPlans(t *testing.T) {
+	c.asOwner(t, fmt.Sprintf(`ALTER TABLE devices DISABLE TRIGGER USER;
+	INSERT INTO grants (id, tenant_id, user_id, client_id, device_name, support_code, scopes, made_by, expires_at)
+	SELECT md5('user ' || i)::uuid, '%[1]s', md5('user ' || i)::uuid, 'extension', 'Chrome', translate(to_char(i, 'FM000000'), '0123456789', 'ABCDEFGHIJ'), 'all', 'user', now() FROM generate_series(0, 1999) i;
+	INSERT INTO devices (id, tenant_id, user_id, label, endpoint)
+	SELECT id, tenant_id, user_id, 'Desk', '1' FROM grants;
+	INSERT INTO audit (id, tenant_id, at, actor_kind, actor_id, action, subject_kind, subject_id)
+	SELECT md5('audit ' || i)::uuid, CASE WHEN i %% 10 = 9 THEN md5('elsewhere')::uuid ELSE '%[1]s' END, now() - i * interval '1 s', 'user',
+		CASE WHEN i %% 5 = 0 THEN '%[2]s' ELSE md5('user ' || i %% 2000)::uuid END, CASE WHEN i = 29990 THEN 'reveal' WHEN i %% 2 = 0 THEN 'export' ELSE 'sign-in' END,
+		(ARRAY['user', 'grant', 'device'])[1 + i %% 3], md5('user ' || i %% 2000)::uuid
+	FROM generate_series(0, 29999) i;
+	ALTER TABLE devices ENABLE TRIGGER USER;`, c.tenant.ID, c.busy))
+	if _, err := c.raw.Exec("ANALYZE"); err != nil {
+		t.Fatal(err)
+	}
+	const page = 50 * 20 // the people, sign-in and phone of each entry, too
+	middle := c.at.Add(-15_000 * time.Second)
+	for name, search := range map[string]store.AuditSearch{
+		"nothing": {}, "a busy actor": {ActorID: c.busy}, "an idle actor": {ActorID: c.idle}, "a common action": {Action: "export"}, "a rare action": {Action: "reveal"},
+		"an action of none": {Action: "no-such"}, "from": {From: middle}, "to": {To: middle}, "from and to": {From: middle.Add(-time.Minute), To: middle},
+		"an actor, an action and a time": {ActorID: c.busy, Action: "export", From: middle, To: c.at},
+	} {
+		for at, page50 := range map[string]store.Page{"first page": {Limit: 51}, "a later page": {Limit: 51, At: middle, ID: uuid.Max}} {
+			c.check(t, "audit, "+name+", "+at, c.db.AuditStatement(c.tenant.ID, page50, search), page, 100)
+		}
+	}
+}
+
+// Figures read the calls of their period, and no more of them than so many.
+func (c crowd) figurePlans(t *testing.T) {
+	const limit, late = 5000, 30 * time.Second // a tenth of the calls, and a twentieth of the time
+	c.check(t, "figures, of many calls", c.db.TallyStatement(c.tenant.ID, time.Time{}, limit), 1.2*limit, limit)
+	c.check(t, "figures, of the last calls", c.db.TallyStatement(c.tenant.ID, c.at.Add(-late), 100_000), 1.2*3000, 3000)
+	all, more, err := c.db.Tallies(t.Context(), c.tenant.ID, time.Time{}, limit)
+	calls := 0
+	for _, tally := range all {
+		calls += tally.Calls
+	}
+	if err != nil || !more || calls != limit+1 {
+		t.Errorf("%d calls, more %v: %v", calls, more, err)
 	}
 }

@@ -293,9 +293,14 @@ func (d *DB) SignInEnd(ctx context.Context, grant uuid.UUID) (g models.Grant, er
 	return g, err
 }
 
-func addAudit(tx *gorm.DB, entry models.Audit) error {
+func addAudit(tx *gorm.DB, entry models.Audit) (err error) {
 	if entry.ID == uuid.Nil {
 		entry.ID = uuid.Must(uuid.NewV7())
+	}
+	if entry.TenantID == nil {
+		if entry.TenantID, err = concerned(tx, entry); err != nil {
+			return err
+		}
 	}
 	switch entry.ActorKind { // people, not the operator or the system
 	case string(models.RoleUser), string(models.RoleAdmin), string(models.RoleSupport):
@@ -307,4 +312,21 @@ func addAudit(tx *gorm.DB, entry models.Audit) error {
 		return fmt.Errorf("writing the audit: %w", clean(err))
 	}
 	return nil
+}
+
+// concerned is the company whose admins are to see an entry: support and the
+// operator act upon people of a company and are of none.
+func concerned(tx *gorm.DB, entry models.Audit) (tenant *uuid.UUID, err error) {
+	switch {
+	case entry.SubjectID == nil:
+		return nil, nil //nolint:nilnil // of no company
+	case entry.SubjectKind == "user":
+		err = tx.Raw("SELECT (SELECT tenant_id FROM users WHERE id = ?)", entry.SubjectID).Row().Scan(&tenant)
+	case entry.SubjectKind == "grant":
+		err = tx.Raw("SELECT (SELECT tenant_id FROM grants WHERE id = ?)", entry.SubjectID).Row().Scan(&tenant)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking whom an entry concerns: %w", clean(err))
+	}
+	return tenant, nil
 }

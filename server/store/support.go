@@ -10,8 +10,8 @@ import (
 )
 
 // FindPeople gives whom support looks for: by whole e-mail (case-folded), or by
-// the support code of a sign-in or of a refused click. The look is audited,
-// whatever it finds.
+// the support code of a sign-in or of a refused click. The look is audited, as one
+// at each whom it finds, so that their companies see it, or as one at nobody.
 func (d *DB) FindPeople(ctx context.Context, email, code string, entry models.Audit) (people []Person, err error) {
 	err = d.ask(ctx, Support, func(tx *gorm.DB) error {
 		err := tx.Raw(Support.personRow()+` AND (u.email = ? OR u.id IN (
@@ -20,7 +20,17 @@ func (d *DB) FindPeople(ctx context.Context, email, code string, entry models.Au
 		if err != nil {
 			return err
 		}
-		return addAudit(tx, entry)
+		for _, p := range people {
+			at := entry
+			at.SubjectKind, at.SubjectID, at.TenantID = "user", &p.ID, p.TenantID
+			if err := addAudit(tx, at); err != nil {
+				return err
+			}
+		}
+		if len(people) == 0 {
+			return addAudit(tx, entry)
+		}
+		return nil
 	})
 	return people, err
 }
