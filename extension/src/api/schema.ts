@@ -35,6 +35,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what to the company's people and their data, newest first
+         * @description For role admin. Acts upon people only: nobody's calls, and no look at one's own.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/history": {
         parameters: {
             query?: never;
@@ -327,7 +347,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * How long records are kept, and how far shortening has come
+         * How long records are kept, how far shortening has come, and the proof that records go
          * @description For role admin.
          */
         get: operations["getRetention"];
@@ -417,6 +437,26 @@ export interface paths {
          * @description For role admin.
          */
         post: operations["revokeOneSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Figures about the company's calls
+         * @description For role admin. Counted from the records that are there, and gone with them; restricted ones are not counted. No figure is about fewer than five people, and there is none at 0 days of retention.
+         */
+        get: operations["getStats"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -914,6 +954,34 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AuditActor: {
+            /** @description a user of the company; null for the others */
+            id: string;
+            /**
+             * @description support and operator are the provider's, system is the server itself
+             * @enum {string}
+             */
+            kind: "user" | "admin" | "support" | "operator" | "system";
+        };
+        AuditEntry: {
+            /** @description kebab-case, for example sign-in-revoke */
+            action: string;
+            actor: components["schemas"]["AuditActor"];
+            /** Format: date-time */
+            at: string;
+            id: string;
+            /** @description where it came from, as a /24 or /48; null after a while, and for all but the company's own people */
+            network: string | null;
+            reason: string | null;
+            subject: components["schemas"]["AuditSubject"];
+        };
+        AuditSubject: {
+            id: string;
+            /** @description user, grant (a sign-in), device, tenant (the company), request, number (of a called party, never which); empty when it was nobody in particular */
+            kind: string;
+            /** @description the user, or whose the sign-in or phone is; null when that has gone */
+            userId: string;
+        };
         Call: {
             /** Format: date-time */
             callerAnsweredAt: string | null;
@@ -959,6 +1027,17 @@ export interface components {
         };
         Can: {
             hangUp: boolean;
+        };
+        ChainHead: {
+            /** Format: date-time */
+            at: string;
+            /** @description hex, 64 digits: note it elsewhere; whoever runs the server checks it with purge verify --head */
+            hash: string;
+            /**
+             * Format: int64
+             * @description of the entry: 1, 2, 3 …
+             */
+            n: number;
         };
         ChangePersonInputBody: {
             /** @description true ends the user's sign-ins everywhere */
@@ -1104,6 +1183,18 @@ export interface components {
             requestId?: string;
             userId?: string;
         };
+        DayFigure: {
+            /**
+             * Format: int64
+             * @description null: fewer than five people called, or saying it would tell of fewer
+             */
+            calls: number | null;
+            /**
+             * Format: date
+             * @description in UTC
+             */
+            day: string;
+        };
         Dependency: {
             detail?: string;
             /** @enum {string} */
@@ -1160,6 +1251,10 @@ export interface components {
             mailed: boolean;
             /** @description to pass on; null when it was mailed */
             url: string | null;
+        };
+        ListAuditEntryBody: {
+            items: components["schemas"]["AuditEntry"][];
+            next: string | null;
         };
         ListCompanyCallBody: {
             items: components["schemas"]["CompanyCall"][];
@@ -1286,6 +1381,15 @@ export interface components {
             /** @enum {string} */
             verdict: "allowed" | "confirm" | "denied";
         };
+        OutcomeFigure: {
+            /**
+             * Format: int64
+             * @description as of a day
+             */
+            calls: number | null;
+            /** @enum {string} */
+            outcome: "hangUp" | "calleeBusy" | "calleeNoAnswer" | "calleeFailure" | "callerAbandon" | "callerBusy" | "callerNoAnswer" | "callerFailure" | "failed" | "live";
+        };
         OwnFileInputBody: {
             /** @enum {string} */
             act: "access" | "correction" | "erasure" | "restriction" | "restriction-lifted" | "departure";
@@ -1375,7 +1479,7 @@ export interface components {
              * @description stable
              * @enum {string}
              */
-            code: "account-ended" | "act-invalid" | "authorization-invalid" | "call-ended" | "call-gone" | "call-live" | "call-private" | "call-too-long" | "caller-id-invalid" | "client-invalid" | "client-taken" | "client-unauthorized" | "client-unknown" | "code-invalid" | "confirm-unchecked" | "confirmation-required" | "cross-site" | "database-restored" | "date-invalid" | "delete-forbidden" | "device-name-invalid" | "device-not-allowed" | "device-unknown" | "do-not-dial" | "email-invalid" | "email-taken" | "emergency-number" | "endpoint-invalid" | "endpoints-malformed" | "exports-running" | "factor-refused" | "factor-required" | "forbidden" | "hung-up" | "hung-up-by-client" | "idempotency-key-reused" | "internal" | "invalid-request" | "label-invalid" | "label-taken" | "last-admin" | "lease-lost" | "ledger-foreign" | "link-invalid" | "listen-failed" | "login-role-unsafe" | "lost-track" | "method-not-allowed" | "name-invalid" | "no-device" | "not-acceptable" | "not-found" | "not-on-list" | "not-ready" | "not-restricted" | "not-wiped-yet" | "nothing-to-change" | "number-busy" | "number-failed" | "number-invalid" | "number-too-long" | "number-unanswered" | "number-unknown" | "oneself" | "origin-forbidden" | "outcome-invalid" | "pace-exceeded" | "pairing-code-invalid" | "password-common" | "password-weak" | "password-wrong" | "passwords-differ" | "pbx-refused" | "pbx-restarted" | "pbx-unavailable" | "pbx-unreached" | "period-invalid" | "person-unknown" | "phone-busy" | "phone-forwarded" | "phone-offline" | "phone-put-down" | "phone-rejected" | "phone-unanswered" | "phone-unknown" | "postgres-unavailable" | "premium-number" | "purge-busy" | "reason-invalid" | "received-invalid" | "recording-reason-missing" | "refresh-token-invalid" | "rejected" | "request-mismatch" | "request-too-large" | "retention-ended" | "retention-shorter" | "role-invalid" | "schema-outdated" | "scope-invalid" | "search-invalid" | "setting-invalid" | "sign-in-busy" | "sign-in-refused" | "star-code" | "subject-invalid" | "tenant-unknown" | "timed-out" | "too-many-calls" | "too-many-failures" | "transferred" | "trunk-full" | "unauthorized" | "unsupported-media-type" | "upgrade-required" | "user-unknown";
+            code: "account-ended" | "act-invalid" | "authorization-invalid" | "call-ended" | "call-gone" | "call-live" | "call-private" | "call-too-long" | "caller-id-invalid" | "client-invalid" | "client-taken" | "client-unauthorized" | "client-unknown" | "code-invalid" | "confirm-unchecked" | "confirmation-required" | "cross-site" | "database-restored" | "date-invalid" | "delete-forbidden" | "device-name-invalid" | "device-not-allowed" | "device-unknown" | "do-not-dial" | "email-invalid" | "email-taken" | "emergency-number" | "endpoint-invalid" | "endpoints-malformed" | "exports-running" | "factor-refused" | "factor-required" | "forbidden" | "hung-up" | "hung-up-by-client" | "idempotency-key-reused" | "internal" | "invalid-request" | "label-invalid" | "label-taken" | "last-admin" | "lease-lost" | "ledger-foreign" | "link-invalid" | "listen-failed" | "login-role-unsafe" | "lost-track" | "method-not-allowed" | "name-invalid" | "no-device" | "not-acceptable" | "not-found" | "not-on-list" | "not-ready" | "not-restricted" | "not-wiped-yet" | "nothing-to-change" | "number-busy" | "number-failed" | "number-invalid" | "number-too-long" | "number-unanswered" | "number-unknown" | "oneself" | "origin-forbidden" | "outcome-invalid" | "pace-exceeded" | "pairing-code-invalid" | "password-common" | "password-weak" | "password-wrong" | "passwords-differ" | "pbx-refused" | "pbx-restarted" | "pbx-unavailable" | "pbx-unreached" | "period-invalid" | "person-unknown" | "phone-busy" | "phone-forwarded" | "phone-offline" | "phone-put-down" | "phone-rejected" | "phone-unanswered" | "phone-unknown" | "postgres-unavailable" | "premium-number" | "purge-busy" | "reason-invalid" | "received-invalid" | "recording-reason-missing" | "refresh-token-invalid" | "rejected" | "request-mismatch" | "request-too-large" | "retention-ended" | "retention-shorter" | "role-invalid" | "schema-outdated" | "scope-invalid" | "search-invalid" | "setting-invalid" | "sign-in-busy" | "sign-in-refused" | "star-code" | "stats-period-invalid" | "subject-invalid" | "tenant-unknown" | "timed-out" | "too-many-calls" | "too-many-failures" | "transferred" | "trunk-full" | "unauthorized" | "unsupported-media-type" | "upgrade-required" | "user-unknown";
             /** @description one sentence for people, in the language of Accept-Language (en, nl, de) */
             detail: string;
             /** Format: int64 */
@@ -1386,6 +1490,19 @@ export interface components {
             title: string;
             /** @description urn:clicktodial:problem: and the code */
             type: string;
+        };
+        Proof: {
+            chainHead: components["schemas"]["ChainHead"] | null;
+            /**
+             * Format: date-time
+             * @description the end of the last one; null: there was none yet
+             */
+            lastPurge: string | null;
+            /**
+             * Format: date-time
+             * @description when the company's oldest record was made; null: there is none
+             */
+            oldestRecord: string | null;
         };
         Readiness: {
             dependencies: components["schemas"]["Dependency"][];
@@ -1478,6 +1595,7 @@ export interface components {
              * @enum {string|null}
              */
             note: "own-list-ends-at-ceiling" | null;
+            proof: components["schemas"]["Proof"];
             shortening: components["schemas"]["Shortening"] | null;
         };
         RevokedOutputBody: {
@@ -1607,6 +1725,26 @@ export interface components {
             private?: boolean;
             /** @description asks the PBX to record; the company must have declared why it records */
             recordingEnabled?: boolean;
+        };
+        Stats: {
+            /**
+             * Format: int64
+             * @description in all; null when withheld
+             */
+            calls: number | null;
+            /** Format: int64 */
+            days: number;
+            /**
+             * Format: date-time
+             * @description the first day that is counted: later than asked for when there are more than 100000 calls
+             */
+            from: string;
+            /** @description empty when withheld */
+            outcomes: components["schemas"]["OutcomeFigure"][];
+            /** @description the oldest first; empty when withheld */
+            perDay: components["schemas"]["DayFigure"][];
+            /** @description there are no figures: fewer than five people called, in the period or in what it has beyond a shorter one, or nothing is kept */
+            withheld: boolean;
         };
         Step: {
             /** Format: date-time */
@@ -1738,6 +1876,100 @@ export interface operations {
             };
             /** @description Bad Request */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listAudit: {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description next of the page before */
+                cursor?: string;
+                /** @description exactly this one */
+                action?: string;
+                /** @description what this user of the company did */
+                actorId?: string;
+                from?: string;
+                /** @description not included */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAuditEntryBody"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3552,6 +3784,83 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getStats: {
+        parameters: {
+            query?: {
+                /** @description 1, 7, 30 or 90: whole days of UTC, today included */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stats"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
