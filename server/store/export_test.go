@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -84,6 +85,20 @@ func (d *DB) HistoryStatement(tenant, user uuid.UUID, page Page) Statement {
 // CallStatement is that of Call.
 func (d *DB) CallStatement(tenant, user, id uuid.UUID) Statement {
 	return statementOf(findCall(d.dry, tenant, user, id).Take(&models.Call{}))
+}
+
+// LivingStatements are those of EachLiving: what is left of a user, the users
+// behind, and what is still there of either.
+func LivingStatements(tenant, user uuid.UUID, at time.Time) map[string]Statement {
+	statements := map[string]Statement{}
+	for _, behind := range []bool{false, true} {
+		page := LivingPage{tenant: tenant, from: place{user: user, call: uuid.Max, at: at}, behind: behind}
+		for what, columns := range map[string]string{"records": livingColumns, "ids": "id"} {
+			sql, args := page.query(columns, indexPage)
+			statements[fmt.Sprintf("%s, behind %v", what, behind)] = Statement{sql, args}
+		}
+	}
+	return statements
 }
 
 // CountCallsBy counts so many at a time.
