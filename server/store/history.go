@@ -39,6 +39,7 @@ func (d *DB) History(ctx context.Context, tenant, user uuid.UUID, page Page, sea
 		})
 		return calls, err
 	}
+	calls = make([]models.Call, 0, page.Limit)
 	err = d.travel(ctx, func(s session) error {
 		t := d.newTrip()
 		t.take(roleApp, tenant)

@@ -109,7 +109,7 @@ func find[T any](into *T, found *bool) func(pgx.Rows) error {
 // before it: where its columns go is found out once.
 func findAll[T any](into *[]T) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
-		*into = nil
+		*into = (*into)[:0]
 		var row T
 		places, err := placesOf(&row, rows.FieldDescriptions())
 		if err != nil {
