@@ -23,9 +23,9 @@ func (b *bench) shortening(ctx context.Context, s *stock, quiet *silent, alone *
 	var took time.Duration
 	shortened, err := s.phase(ctx, quiet, "shorten", "shortening what is kept", func() (err error) {
 		rows, took, err = s.shorten(ctx)
-		return err
+		return errors.Join(err, s.endShortening(ctx)) // else it goes on under what follows
 	})
-	if err = errors.Join(err, s.endShortening(ctx)); err != nil {
+	if err != nil {
 		return err
 	}
 	updated, err := s.phase(ctx, quiet, "update", "updating "+thousands(rows)+" calls", func() error { return s.bareUpdate(ctx, rows) })
@@ -71,15 +71,14 @@ func (s *stock) shorten(ctx context.Context) (rows int, took time.Duration, err 
 	}
 }
 
-// shortened says how many records were, and whether that is half of all: the UPDATE
-// needs as many.
-func (s *stock) shortened(ctx context.Context) (changed int, half bool, err error) {
-	err = s.data.conn.QueryRow(ctx, "SELECT coalesce(sum(changed), 0)::int, coalesce(bool_or(done * 2 >= total), false) FROM restamps").Scan(&changed, &half)
-	return changed, half, err
+// shortened says how many records were, and whether that is a quarter of all: the
+// UPDATE needs as many.
+func (s *stock) shortened(ctx context.Context) (changed int, quarter bool, err error) {
+	err = s.data.conn.QueryRow(ctx, "SELECT coalesce(sum(changed), 0)::int, coalesce(bool_or(done * 4 >= total), false) FROM restamps").Scan(&changed, &quarter)
+	return changed, quarter, err
 }
 
-// endShortening leaves the rest as it is, so that it does not go on under what
-// follows.
+// endShortening leaves the rest as it is.
 func (s *stock) endShortening(ctx context.Context) error {
 	_, err := s.data.conn.Exec(ctx, "UPDATE tenants SET retention_days = 90 WHERE id = $1", idOf(kindTenant, 0))
 	if err == nil {
