@@ -28,7 +28,10 @@ ALTER TABLE calls
   ADD restricted boolean NOT NULL DEFAULT false, -- GDPR art. 18: kept, and shown to nobody
   ADD recording_enabled boolean NOT NULL DEFAULT false,
   ADD outcome text GENERATED ALWAYS AS (CASE WHEN rank = 4 THEN coalesce(reason, 'failed') END) STORED;
-DROP INDEX calls_number, calls_last_four;
+DROP INDEX calls_number, calls_last_four, calls_user;
+-- With expires_at the Redis TTL index is built again from this one alone: a user's
+-- calls lie scattered over the table, ten times as long to read (measured).
+CREATE INDEX calls_user ON calls (tenant_id, user_id, created_at DESC, id DESC) INCLUDE (expires_at);
 CREATE INDEX calls_tenant ON calls (tenant_id, created_at DESC, id DESC);
 CREATE INDEX calls_number ON calls (tenant_id, number, created_at DESC, id DESC) WHERE number IS NOT NULL;
 CREATE INDEX calls_last_four ON calls (tenant_id, last_four, created_at DESC, id DESC) WHERE last_four IS NOT NULL;

@@ -44,6 +44,15 @@ type Call struct {
 	ExpiresAt        time.Time  `privacy:"call"` // whole milliseconds; from then on it exists for nobody
 }
 
+// Display gives the whole number for people. Its form was found when the record
+// was made.
+func (c Call) Display() string {
+	if c.NumberMasked == nil {
+		return c.Number.Display()
+	}
+	return c.Number.DisplayAs(*c.NumberMasked)
+}
+
 // CallWord is a word of a call's name, lower-case, by which it is found.
 type CallWord struct {
 	TenantID  uuid.UUID `privacy:"-"`

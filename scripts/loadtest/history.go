@@ -30,19 +30,25 @@ func (b *bench) history(ctx context.Context) error {
 		return fmt.Errorf("a large history: %w", err)
 	}
 	defer many.close()
-	if err := b.pages(ctx, few, many); err != nil {
-		return fmt.Errorf("history pages: %w", err)
-	}
-	few.halt()
-	if err := b.adminPages(ctx, many); err != nil {
-		return fmt.Errorf("the admin's pages: %w", err)
-	}
-	if err := b.purging(ctx, many, quiet); err != nil {
-		return fmt.Errorf("purging: %w", err)
-	}
-	many.halt()
-	if err := b.rebuilding(ctx, many, quiet.url()); err != nil {
-		return fmt.Errorf("rebuilding the index: %w", err)
+	var alone *paced
+	for _, part := range []struct {
+		what string
+		do   func() error
+	}{
+		{"history pages", func() error { return b.pages(ctx, few, many) }},
+		{"the admin's pages", func() error { few.halt(); return b.adminPages(ctx, many) }},
+		{"calls with nothing beside them", func() (err error) { alone, err = many.callsAlone(ctx, quiet); return err }},
+		{"purging", func() error { return b.purging(ctx, many, quiet, alone) }},
+		{"shortening", func() error { return b.shortening(ctx, many, quiet, alone) }},
+		{"rebuilding the index", func() error { many.halt(); return b.rebuilding(ctx, many, quiet.url()) }},
+	} {
+		err := part.do()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil { // what was measured before is not lost, nor what comes
+			b.results = append(b.results, result{what: part.what, missing: err.Error()})
+		}
 	}
 	return nil
 }

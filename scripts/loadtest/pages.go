@@ -6,10 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"gorm.io/gorm/schema"
+
+	"clicktodial/models"
 )
 
 const (
@@ -20,15 +25,16 @@ const (
 )
 
 // callColumns are those that GORM asks for.
-const callColumns = `"calls"."id","calls"."tenant_id","calls"."user_id","calls"."device_id","calls"."device_label","calls"."grant_id",` +
-	`"calls"."sign_in_label","calls"."number","calls"."name","calls"."number_masked","calls"."last_four","calls"."private",` +
-	`"calls"."delete_at_end","calls"."status","calls"."rank","calls"."reason","calls"."diagnosis","calls"."dispatch",` +
-	`"calls"."hang_up_why","calls"."replica_id","calls"."pbx_id","calls"."channel_id","calls"."restricted",` +
-	`"calls"."recording_enabled","calls"."outcome","calls"."created_at","calls"."caller_answered_at","calls"."connected_at",` +
-	`"calls"."ended_at","calls"."expires_at"`
+var callColumns = func() string {
+	parsed, err := schema.Parse(models.Call{}, &sync.Map{}, schema.NamingStrategy{})
+	if err != nil {
+		panic(err)
+	}
+	return `"calls"."` + strings.Join(parsed.DBNames, `","calls"."`) + `"`
+}()
 
 // The pages of a user, and of the tenant.
-const (
+var (
 	userPage   = "SELECT " + callColumns + ` FROM "calls" WHERE tenant_id = $1 AND user_id = $2 ORDER BY created_at DESC, id DESC LIMIT $3`
 	tenantPage = "SELECT " + callColumns + ` FROM "calls" WHERE tenant_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2`
 )

@@ -19,18 +19,24 @@ const (
 	goalTail  = 1.5 // times the p99 of a call without it
 )
 
+// callsAlone is how clicks fare with nothing beside them.
+func (s *stock) callsAlone(ctx context.Context, quiet *silent) (*paced, error) {
+	if err := s.warmTokens(ctx, s.server); err != nil {
+		return nil, err
+	}
+	return s.phase(ctx, quiet, "alone", "calls alone", func() error { return sleep(ctx, s.alone) })
+}
+
+var errNotAlone = errors.New("there are no calls alone to compare with")
+
 // purging measures the purge of what is due while calls go on, beside one bare
 // DELETE of as many rows under the same calls, and what each does to the calls.
-func (b *bench) purging(ctx context.Context, s *stock, quiet *silent) error {
+func (b *bench) purging(ctx context.Context, s *stock, quiet *silent, alone *paced) error {
+	if alone == nil {
+		return errNotAlone
+	}
 	if err := s.indexDue(ctx); err != nil {
 		return fmt.Errorf("the due queue: %w", err)
-	}
-	if err := s.warmTokens(ctx, s.server); err != nil {
-		return err
-	}
-	alone, err := s.phase(ctx, quiet, "alone", "calls alone", func() error { return sleep(ctx, s.alone) })
-	if err != nil {
-		return err
 	}
 	purged, err := s.phase(ctx, quiet, "purge", "purging "+thousands(s.due)+" calls", func() error { return s.purge(ctx) })
 	if err != nil {
@@ -151,25 +157,39 @@ func (d *database) countEnding(ctx context.Context, then time.Time) (n int, err 
 
 func (b *bench) purgeResults(s *stock, alone, purged, deleted *paced) {
 	rate := func(p *paced) float64 { return float64(s.due) / p.during.Seconds() }
-	share, longer := rate(purged)/rate(deleted), purged.p99()/alone.p99()
+	share := rate(purged) / rate(deleted)
 	b.results = append(b.results,
 		result{
 			what:   fmt.Sprintf("purge of %s calls among %s, under %d calls/s", thousands(s.due), thousands(s.rows), pace),
 			figure: fmt.Sprintf("%.0f rows/s (one run)", rate(purged)), yardstick: fmt.Sprintf("one bare DELETE %.0f rows/s (one run)", rate(deleted)),
 			compared: fmt.Sprintf("%.0f %%", 100*share), goal: fmt.Sprintf("at least %.0f %%", 100*goalPurge), met: share >= goalPurge,
 		},
-		result{
-			what: "  p99 of an accepted call during it", figure: fmt.Sprintf("%.2f ms", purged.p99()),
-			yardstick: fmt.Sprintf("alone %.2f ms; during the bare DELETE %.2f ms", alone.p99(), deleted.p99()),
-			compared:  fmt.Sprintf("%+.0f %%", 100*(longer-1)), goal: fmt.Sprintf("under %.0f %% more", 100*(goalTail-1)),
-			met: longer < goalTail && purged.refused == 0,
-		})
-	note := fmt.Sprintf("Purge and DELETE: once each, on a database vacuumed before (autovacuum off), each call with its timeline. %d calls/s went on:", pace)
-	for _, p := range []struct {
-		name string
-		*paced
-	}{{"alone", alone}, {"purge", purged}, {"DELETE", deleted}} {
+		tailResult(alone, purged, deleted, "DELETE"))
+	b.notes = append(b.notes, "Purge and DELETE: once each, on a database vacuumed before (autovacuum off), each call with its timeline."+
+		clicksDuring(during{"alone", alone}, during{"purge", purged}, during{"DELETE", deleted}))
+}
+
+// tailResult is what something does to the clicks, beside its yardstick.
+func tailResult(alone, measured, yardstick *paced, statement string) result {
+	longer := measured.p99() / alone.p99()
+	return result{
+		what: "  p99 of an accepted call during it", figure: fmt.Sprintf("%.2f ms", measured.p99()),
+		yardstick: fmt.Sprintf("alone %.2f ms; during the bare %s %.2f ms", alone.p99(), statement, yardstick.p99()),
+		compared:  fmt.Sprintf("%+.0f %%", 100*(longer-1)), goal: fmt.Sprintf("under %.0f %% more", 100*(goalTail-1)),
+		met: longer < goalTail && measured.refused == 0,
+	}
+}
+
+// during is how clicks fared during something.
+type during struct {
+	name string
+	*paced
+}
+
+func clicksDuring(all ...during) string {
+	note := fmt.Sprintf(" %d calls/s went on:", pace)
+	for _, p := range all {
 		note += fmt.Sprintf("\n  %-7s %s, %d calls accepted, %d not: %s", p.name, seconds(p.during), len(p.took), p.refused, tail(p.took))
 	}
-	b.notes = append(b.notes, note)
+	return note
 }

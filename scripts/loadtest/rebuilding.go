@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -15,6 +20,7 @@ const (
 
 // rebuilding has a server start on an empty Redis, and waits until the index of
 // all calls is there: in the due queue, which is written together with the users'.
+// How long the rebuild took is what the server logs of it; its start is not in that.
 func (b *bench) rebuilding(ctx context.Context, s *stock, pbxURL string) error {
 	if err := s.settle(ctx); err != nil {
 		return err
@@ -32,32 +38,66 @@ func (b *bench) rebuilding(ctx context.Context, s *stock, pbxURL string) error {
 		return err
 	}
 	progress("rebuilding the index of %s calls", thousands(entries))
-	row := result{what: "index rebuilt, entries", goal: thousands(int(goalRebuild)) + " /s"}
+	of := s.of
+	of.settings = append(slices.Clone(of.settings), "LOG_LEVEL=info")
 	began := time.Now()
-	if s.server, err = s.serveReplica(ctx, s.of, "rebuild", pbxURL, b.Redis); err != nil {
+	if s.server, err = s.serveReplica(ctx, of, "rebuild", pbxURL, b.Redis); err != nil {
 		return err
 	}
-	there, err := awaitEntries(ctx, redis, keys, entries)
+	defer s.halt()
+	if err := awaitEntries(ctx, redis, keys, entries); err != nil {
+		return err
+	}
+	withStart := time.Since(began)
+	rebuilt, err := s.server.awaitRebuilt(ctx)
 	if err != nil {
 		return err
 	}
-	took := time.Since(began)
 	s.halt()
-	if there < entries {
-		row.missing = fmt.Sprintf("of %d entries %d were there, and no more came for %v", entries, there, rebuildPatience)
-		b.results = append(b.results, row)
-		return nil
-	}
 	bare, err := bareEntries(redis, keys, entries)
 	if err != nil {
 		return err
 	}
-	rate, yard := float64(entries)/took.Seconds(), float64(entries)/bare.Seconds()
-	row.figure, row.yardstick = fmt.Sprintf("%.0f /s (one run)", rate), fmt.Sprintf("one pipelined ZADD each %.0f /s (one run)", yard)
-	row.compared, row.met = fmt.Sprintf("%.0f %%", 100*rate/yard), rate >= goalRebuild
-	b.results = append(b.results, row)
-	b.notes = append(b.notes, fmt.Sprintf("The index of %s calls was there %s after the start of a server on an empty Redis; that start is in it.", thousands(entries), seconds(took)))
+	rate, yard := rebuilt.rate(), float64(entries)/bare.Seconds()
+	b.results = append(b.results, result{
+		what:   fmt.Sprintf("index rebuilt, %s entries, by the server's log", thousands(rebuilt.Entries)),
+		figure: fmt.Sprintf("%.0f /s (one run)", rate), yardstick: fmt.Sprintf("one pipelined ZADD each %.0f /s (one run)", yard),
+		compared: fmt.Sprintf("%.0f %%", 100*rate/yard), goal: thousands(int(goalRebuild)) + " /s", met: rate >= goalRebuild,
+	})
+	b.notes = append(b.notes, fmt.Sprintf("The index: the server says that its rebuild took %d ms. All %s entries were there %s after the start of its process.",
+		rebuilt.TookMS, thousands(entries), seconds(withStart)))
 	return nil
+}
+
+// rebuilt is what a server logs of a rebuild.
+type rebuilt struct {
+	Message string `json:"msg"`
+	Entries int    `json:"entries"`
+	TookMS  int64  `json:"took_ms"`
+}
+
+// rate is entries a second.
+func (r rebuilt) rate() float64 {
+	return float64(r.Entries) / (time.Duration(r.TookMS) * time.Millisecond).Seconds()
+}
+
+// awaitRebuilt waits until the server has logged its rebuild.
+func (p *process) awaitRebuilt(ctx context.Context) (r rebuilt, err error) {
+	for end := time.Now().Add(rebuildPatience); time.Now().Before(end); {
+		text, err := os.ReadFile(p.log.Name())
+		if err != nil {
+			return r, err
+		}
+		for line := range bytes.Lines(text) {
+			if json.Unmarshal(line, &r) == nil && r.Message == "the index was rebuilt" {
+				return r, nil
+			}
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return r, err
+		}
+	}
+	return r, errors.New("the server has logged no rebuild")
 }
 
 // dueKeys says how many calls are to be in the due queue, and its keys.
@@ -70,17 +110,17 @@ func (s *stock) dueKeys(ctx context.Context) (entries int, keys []string, err er
 	return entries, keys, err
 }
 
-// awaitEntries waits until so many are there, or no more come, and says how many are.
-func awaitEntries(ctx context.Context, redis *resp, keys []string, entries int) (there int, err error) {
+// awaitEntries waits until so many are there. An error when no more come.
+func awaitEntries(ctx context.Context, redis *resp, keys []string, entries int) error {
 	var count [][]string
 	for _, key := range keys {
 		count = append(count, []string{"ZCARD", key})
 	}
-	told := time.Now()
+	there, told := 0, time.Now()
 	for grown := time.Now(); time.Since(grown) < rebuildPatience; {
 		now, err := redis.ask(count...)
 		if err != nil || now >= entries {
-			return now, err
+			return err
 		}
 		if now > there {
 			there, grown = now, time.Now()
@@ -90,10 +130,10 @@ func awaitEntries(ctx context.Context, redis *resp, keys []string, entries int) 
 			progress("%s entries of %s", thousands(there), thousands(entries))
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
-			return there, err
+			return err
 		}
 	}
-	return there, nil
+	return fmt.Errorf("of %d entries %d were there, and no more came for %v", entries, there, rebuildPatience)
 }
 
 // bareEntries enters as many, once each, over one connection.

@@ -16,7 +16,7 @@ import (
 
 // result is one row of the table.
 type result struct {
-	what, figure, yardstick, compared, goal string
+	what, figure, yardstick, compared, goal string // goal: "" where none is set
 	met                                     bool
 	missing                                 string // why it was not measured
 }
@@ -71,7 +71,10 @@ func (b *bench) print(ctx context.Context, w io.Writer) error {
 			continue
 		}
 		met := "yes"
-		if !r.met {
+		switch {
+		case r.goal == "":
+			met = ""
+		case !r.met:
 			met = "NO"
 		}
 		fmt.Fprintln(t, strings.Join([]string{r.what, r.figure, r.yardstick, r.compared, r.goal, met}, "\t"))

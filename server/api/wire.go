@@ -60,7 +60,7 @@ func wireCall(row models.Call, lang string) Call {
 		Reason:          (*string)(row.Reason), Diagnosis: wireDiagnosis(row.Diagnosis, lang),
 	}
 	if !row.Number.IsZero() {
-		number, display := row.Number.Reveal(), row.Number.Display()
+		number, display := row.Number.Reveal(), row.Display()
 		c.Number, c.Display = &number, &display
 	}
 	if name := row.Name.Reveal(); name != "" {

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"clicktodial/models"
@@ -14,20 +15,14 @@ import (
 const lookAtMost = 10
 
 // shown leaves out of what Postgres gave whatever has ended meanwhile, by its own
-// time or by the index.
+// time or by the index. It works in place.
 func (s *Service) shown(ctx context.Context, calls []models.Call) []models.Call {
 	entries := make([]live.Entry, len(calls))
 	for i, c := range calls {
 		entries[i] = live.Entry{User: c.UserID, Call: c.ID, Expires: c.ExpiresAt}
 	}
 	hidden, _ := s.Index.Living(ctx, s.DB.Clock(s.Now()), entries) // without Redis, Postgres has the say
-	living := make([]models.Call, 0, len(calls))
-	for _, c := range calls {
-		if !hidden[c.ID] {
-			living = append(living, c)
-		}
-	}
-	return living
+	return slices.DeleteFunc(calls, func(c models.Call) bool { return hidden[c.ID] })
 }
 
 // Over says whether a record that ends then has ended.
@@ -55,12 +50,16 @@ func (s *Service) shownPage(ctx context.Context, caller Caller, page Page, searc
 		}
 		if more = len(rows) > page.Limit; more {
 			rows = rows[:page.Limit]
+			page.At, page.ID = rows[len(rows)-1].CreatedAt, rows[len(rows)-1].ID
 		}
-		calls = append(calls, s.shown(ctx, rows)...)
+		if rows = s.shown(ctx, rows); calls == nil {
+			calls = rows // as good as always the whole page
+		} else {
+			calls = append(calls, rows...)
+		}
 		if !more || len(calls) == want {
 			break
 		}
-		page.At, page.ID = rows[len(rows)-1].CreatedAt, rows[len(rows)-1].ID
 	}
 	return calls, more && len(calls) > 0, nil
 }

@@ -203,7 +203,7 @@ func rowOf(lang string, c call.CompanyCall) historyRow {
 		Outcome: outcomeWords[call.Live],
 	}
 	if !c.Number.IsZero() {
-		row.Number = c.Number.Display()
+		row.Number = c.Display()
 	}
 	if c.Outcome != nil {
 		row.Outcome, row.Tone = outcomeWords[*c.Outcome], outcomeTones[*c.Outcome]

@@ -30,7 +30,11 @@ func (x *TTLIndex) Forget(ctx context.Context, entries ...Entry) error {
 			users = append(users, e.User)
 		}
 	}
-	for some := range slices.Chunk(users, streamsAtOnce) {
+	streaming, err := x.streaming(ctx, users)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(streaming, streamsAtOnce) {
 		if err := x.forgetEvents(ctx, some, calls); err != nil {
 			return err
 		}
@@ -38,8 +42,32 @@ func (x *TTLIndex) Forget(ctx context.Context, entries ...Entry) error {
 	return nil
 }
 
-// forgetEvents takes the events of the calls out of the users' streams. Most
-// users have none: it is gone 10 minutes after the last call.
+// streaming gives those of the users who have an event stream. Most have none: it
+// is gone 10 minutes after the last call.
+func (x *TTLIndex) streaming(ctx context.Context, users []uuid.UUID) (with []uuid.UUID, err error) {
+	for some := range slices.Chunk(users, chunk) {
+		err := x.redis.do(ctx, func(ctx context.Context) error {
+			pipe := x.redis.client.Pipeline()
+			there := make([]*redis.IntCmd, len(some))
+			for i, user := range some {
+				there[i] = pipe.Exists(ctx, x.redis.streamKey(user))
+			}
+			_, err := pipe.Exec(ctx)
+			for i, user := range some {
+				if there[i].Val() > 0 {
+					with = append(with, user)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return with, nil
+}
+
+// forgetEvents takes the events of the calls out of the users' streams.
 func (x *TTLIndex) forgetEvents(ctx context.Context, users []uuid.UUID, calls map[uuid.UUID]bool) error {
 	return x.redis.do(ctx, func(ctx context.Context) error {
 		look := x.redis.client.Pipeline()

@@ -19,12 +19,17 @@ import (
 func (x *TTLIndex) Living(ctx context.Context, now time.Time, entries []Entry) (hidden map[uuid.UUID]bool, err error) {
 	hidden = map[uuid.UUID]bool{}
 	pages := map[string][]Entry{}
+	var key string // of the entry before: mostly this one's too
+	var user uuid.UUID
+	var until time.Time
 	for _, e := range entries {
 		if !e.Expires.After(now) {
 			hidden[e.Call] = true
 			continue
 		}
-		key := x.histKey(e.User, e.Expires)
+		if end := endOfDay(e.Expires); key == "" || e.User != user || !end.Equal(until) {
+			key, user, until = x.histKey(e.User, e.Expires), e.User, end
+		}
 		pages[key] = append(pages[key], e)
 	}
 	if len(pages) == 0 {

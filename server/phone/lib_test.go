@@ -23,6 +23,9 @@ func TestLibAgreesWithTheLibrary(t *testing.T) {
 		if got := international(e164).lib(); got.String() != want.String() {
 			t.Errorf("%s: %v, the library says %v", e164, got, want)
 		}
+		if got, ok := international(e164).unmask(international(e164).Masked()); len(e164) > len("+123456") && (!ok || got != international(e164).Display()) {
+			t.Errorf("%s unmasked is %q, %v", e164, got, ok)
+		}
 	}
 	for region := range phonenumbers.GetSupportedRegions() {
 		for kind := phonenumbers.FIXED_LINE; kind <= phonenumbers.VOICEMAIL; kind++ {

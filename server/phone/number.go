@@ -68,12 +68,43 @@ func (n Number) Extension() string {
 }
 
 // Display gives the whole number for people: +31 20 123 4567 ext. 12.
-func (n Number) Display() string {
-	text := n.spaced()
+func (n Number) Display() string { return n.extended(n.spaced()) }
+
+// DisplayAs is Display spaced as the masked form that was stored with the number:
+// whoever shows many need not have the library look for the form of each. A masked
+// form that is not the number's is not gone by.
+func (n Number) DisplayAs(masked string) string {
+	if text, ok := n.unmask(masked); ok {
+		return n.extended(text)
+	}
+	return n.Display()
+}
+
+func (n Number) extended(text string) string {
 	if ext := n.Extension(); ext != "" {
 		text += " ext. " + ext
 	}
 	return text
+}
+
+// unmask fills the number's digits in; ok is false where the masked form shows
+// others, or not as many.
+func (n Number) unmask(masked string) (text string, ok bool) {
+	digits, ok := strings.CutPrefix(n.E164(), "+")
+	if !ok {
+		return "", false
+	}
+	filled := []byte(masked)
+	for i, c := range filled {
+		if c != '*' && !isDigit(c) {
+			continue
+		}
+		if digits == "" || c != '*' && c != digits[0] {
+			return "", false
+		}
+		filled[i], digits = digits[0], digits[1:]
+	}
+	return string(filled), digits == ""
 }
 
 // spaced is the display form without the extension.

@@ -37,7 +37,7 @@ func TestNumber(t *testing.T) {
 			n := must(t, tt.raw, tt.region)
 			for _, f := range []struct{ what, got, want string }{
 				{"E164", n.E164(), tt.e164}, {"Extension", n.Extension(), tt.ext},
-				{"Display", n.Display(), tt.display}, {"Masked", n.Masked(), tt.masked},
+				{"Display", n.Display(), tt.display}, {"DisplayAs", n.DisplayAs(n.Masked()), tt.display}, {"Masked", n.Masked(), tt.masked},
 				{"LastFour", n.LastFour(), tt.lastFour}, {"Region", n.Region(), tt.of},
 			} {
 				if f.got != f.want {
@@ -51,10 +51,31 @@ func TestNumber(t *testing.T) {
 	}
 }
 
+func TestDisplayAs(t *testing.T) {
+	t.Parallel()
+	n := must(t, "020 1234567 x12", "NL")
+	for masked, want := range map[string]string{
+		"+31 201 234***":      "+31 201 234567 ext. 12", // as it was spaced when it was stored
+		"+31201234***":        "+31201234567 ext. 12",
+		"+31 201 235***":      "+31 20 123 4567 ext. 12", // another number's
+		"+31 20 123 4**":      "+31 20 123 4567 ext. 12",
+		"+31 20 123 4****":    "+31 20 123 4567 ext. 12",
+		"+31 20 123 4*** 5**": "+31 20 123 4567 ext. 12",
+		"":                    "+31 20 123 4567 ext. 12",
+	} {
+		if got := n.DisplayAs(masked); got != want {
+			t.Errorf("as %q it is %q, want %q", masked, got, want)
+		}
+	}
+	if got := must(t, "102", "NL").DisplayAs("1**"); got != "102" {
+		t.Errorf("102 is %q", got)
+	}
+}
+
 func TestNoNumber(t *testing.T) {
 	t.Parallel()
 	var n phone.Number
-	whole := n.Reveal() + n.E164() + n.Extension() + n.Display() + n.Masked() + n.LastFour() + n.Region() +
+	whole := n.Reveal() + n.E164() + n.Extension() + n.Display() + n.DisplayAs("") + n.Masked() + n.LastFour() + n.Region() +
 		n.String() + n.Dial(phone.E164, "NL") + n.Dial(phone.National, "NL")
 	if !n.IsZero() || whole != "" || n.Class() != phone.Unknown || n.In("NL") != n {
 		t.Errorf("zero value: %q, %s", whole, n.Class())

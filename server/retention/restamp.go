@@ -15,9 +15,11 @@ import (
 )
 
 // How many records are looked at in one transaction. A batch that was too much for
-// its time is tried again at half the size.
+// its time is tried again at half the size. Each record is written to ten indexes,
+// and a click's commit waits until what was written before it is on the disk: no
+// batch may be large.
 const (
-	restampBatch    = 2000
+	restampBatch    = 500
 	restampSmallest = 50
 )
 

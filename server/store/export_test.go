@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -94,6 +95,20 @@ func (d *DB) AuditStatement(tenant uuid.UUID, page Page, search AuditSearch) Sta
 // TallyStatement is that of Tallies.
 func (d *DB) TallyStatement(tenant uuid.UUID, from time.Time, limit int) Statement {
 	return statementOf(tally(d.dry, tenant, from, limit).Scan(&[]Tally{}))
+}
+
+// LivingStatements are those of EachLiving: what is left of a user, the users
+// behind, and what is still there of either.
+func LivingStatements(tenant, user uuid.UUID, at time.Time) map[string]Statement {
+	statements := map[string]Statement{}
+	for _, behind := range []bool{false, true} {
+		page := LivingPage{tenant: tenant, from: place{user: user, call: uuid.Max, at: at}, behind: behind}
+		for what, columns := range map[string]string{"records": livingColumns, "ids": "id"} {
+			sql, args := page.query(columns, indexPage)
+			statements[fmt.Sprintf("%s, behind %v", what, behind)] = Statement{sql, args}
+		}
+	}
+	return statements
 }
 
 // CountCallsBy counts so many at a time.

@@ -32,12 +32,19 @@ type Search struct {
 // asked for when there is a next page.
 func (d *DB) History(ctx context.Context, tenant, user uuid.UUID, page Page, search Search) (calls []models.Call, err error) {
 	page.Limit++
-	err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
-		if search.asksForSome() {
+	if search.asksForSome() {
+		err = d.as(ctx, roleApp, tenant, func(tx *gorm.DB) error {
 			calls, err = findOwn(tx, tenant, page, CompanySearch{Search: search, UserID: user})
 			return err
-		}
-		return ownHistory(tx, tenant, user, page, search).Find(&calls).Error
+		})
+		return calls, err
+	}
+	calls = make([]models.Call, 0, page.Limit)
+	err = d.travel(ctx, func(s session) error {
+		t := d.newTrip()
+		t.take(roleApp, tenant)
+		t.add(ownHistory(t.write, tenant, user, page, search).Find(&[]models.Call{})).Query(findAll(&calls))
+		return s.send(t)
 	})
 	return calls, err
 }

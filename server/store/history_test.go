@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -61,6 +62,31 @@ func TestHistoryPages(t *testing.T) {
 				t.Errorf("pages of %d: call %d is %s, want %s", size, i, got[i], want[i])
 			}
 		}
+	}
+}
+
+// Rows are read one over the other: what one lacks it does not have from the one
+// before it.
+func TestHistoryRows(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := newBundle(t)
+	private := b.newCall(t, "020 123 4567")
+	private.Name, private.Private, private.At = "Jan", true, b.at.Add(-time.Hour)
+	b.advance(t, b.create(t, private), ended)
+	b.past(t, "020 765 4321", "Piet", time.Minute)
+	calls, err := b.db.History(ctx, b.tenant.ID, b.user.ID, store.Page{Limit: 10}, store.Search{})
+	if err != nil || len(calls) != 2 {
+		t.Fatalf("%d calls, %v", len(calls), err)
+	}
+	for _, call := range calls {
+		alone, err := b.db.Call(ctx, b.tenant.ID, b.user.ID, call.ID)
+		if err != nil || !reflect.DeepEqual(call, alone) {
+			t.Errorf("in the history %+v, alone %+v, %v", call, alone, err)
+		}
+	}
+	if calls[1].Name != "" || !calls[1].Number.IsZero() || calls[1].NumberMasked != nil {
+		t.Error("a private call has another one's number or name")
 	}
 }
 

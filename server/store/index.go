@@ -94,6 +94,9 @@ func (d *DB) readAllLiving(ctx context.Context, fn func(LivingPage) error) error
 	return nil
 }
 
+// livingColumns are all in calls_user: the table itself is not read.
+const livingColumns = "user_id, id, created_at, expires_at"
+
 // query reads along calls_user, in which a user's calls stand newest first. The
 // order is mixed, so one comparison of rows cannot say "after this place": first
 // comes what is left of the user, then the users behind.
@@ -114,7 +117,7 @@ func (d *DB) readLiving(ctx context.Context, page *LivingPage) (next LivingPage,
 		t := d.newTrip()
 		t.take(roleRetention, page.tenant)
 		t.ask("SELECT statement_timestamp()").QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
-		sql, args := page.query("user_id, id, created_at, expires_at", indexPage)
+		sql, args := page.query(livingColumns, indexPage)
 		t.ask(sql, args...).Query(func(rows pgx.Rows) error {
 			var user, call [16]byte
 			var expires time.Time

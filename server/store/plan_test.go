@@ -124,8 +124,13 @@ func (n node) String() string {
 // explain runs the statement as the API's role in the name of the tenant.
 func (c crowd) explain(t *testing.T, statement string, args ...any) plan {
 	t.Helper()
+	return c.explainAs(t, "ctd_app", statement, args...)
+}
+
+func (c crowd) explainAs(t *testing.T, role, statement string, args ...any) plan {
+	t.Helper()
 	var raw []byte
-	c.as(t, "ctd_app", c.tenant.ID, func(tx *sql.Tx) {
+	c.as(t, role, c.tenant.ID, func(tx *sql.Tx) {
 		if err := tx.QueryRow("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+statement, args...).Scan(&raw); err != nil {
 			t.Fatal(err)
 		}
@@ -195,6 +200,7 @@ func TestHistoryPlans(t *testing.T) {
 	t.Run("far back", c.looksFar)
 	t.Run("figures", c.figurePlans)
 	t.Run("audit", c.auditPlans)
+	t.Run("living", c.livingPlans)
 }
 
 // Under row-level security no filter of the company's history, alone or with
@@ -264,6 +270,18 @@ func (c crowd) ownPlans(t *testing.T) {
 		}
 	})
 	c.check(t, "one call", c.db.CallStatement(c.tenant.ID, c.busy, id), 2, 0)
+}
+
+// What the Redis TTL index is built again from is in one index of Postgres's.
+func (c crowd) livingPlans(t *testing.T) {
+	for name, s := range store.LivingStatements(c.tenant.ID, c.busy, c.at) {
+		p := c.explainAs(t, "ctd_retention", s.SQL, s.Args...)
+		p.Root.each(func(n node) {
+			if n.Relation != "" && n.Type != "Index Only Scan" || strings.Contains(n.Type, "Sort") {
+				t.Errorf("%s:\n%s", name, p.Root)
+			}
+		})
+	}
 }
 
 // A search that meets little gives all of it, page by page, however deep it lies.

@@ -57,7 +57,7 @@ func Open(url string, maxConns int) (*DB, error) {
 	config.RuntimeParams["statement_timeout"] = millis(statementTimeout)
 	config.RuntimeParams["lock_timeout"] = millis(lockTimeout)
 	config.RuntimeParams["idle_in_transaction_session_timeout"] = millis(2 * statementTimeout)
-	pool := stdlib.OpenDB(*config)
+	pool := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(readUUIDs))
 	pool.SetMaxOpenConns(maxConns)
 	pool.SetMaxIdleConns(maxConns)
 	pool.SetConnMaxIdleTime(5 * time.Minute)

@@ -5,13 +5,17 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"reflect"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/gorm"
+	"gorm.io/gorm/schema"
 )
 
 // A trip is what is sent to Postgres in one go, and answered in one: what every
@@ -101,12 +105,73 @@ func find[T any](into *T, found *bool) func(pgx.Rows) error {
 	}
 }
 
-// findAll reads all rows of a statement's answer into into.
+// findAll reads all rows of a statement's answer into into, each over the one
+// before it: where its columns go is found out once.
 func findAll[T any](into *[]T) func(pgx.Rows) error {
-	return func(rows pgx.Rows) (err error) {
-		*into, err = pgx.CollectRows(rows, pgx.RowToStructByName[T])
+	return func(rows pgx.Rows) error {
+		*into = (*into)[:0]
+		var row T
+		places, err := placesOf(&row, rows.FieldDescriptions())
+		if err != nil {
+			return err
+		}
+		_, err = pgx.ForEachRow(rows, places, func() error {
+			*into = append(*into, row)
+			var empty T // what is NULL in the next row is not this one's
+			row = empty
+			return nil
+		})
 		return err
 	}
+}
+
+// rowTypes is what GORM has found out of row types.
+var rowTypes sync.Map
+
+// placesOf gives the fields of a row that hold the columns.
+func placesOf(row any, columns []pgconn.FieldDescription) ([]any, error) {
+	parsed, err := schema.Parse(row, &rowTypes, schema.NamingStrategy{})
+	if err != nil {
+		return nil, err
+	}
+	places := make([]any, len(columns))
+	for i, column := range columns {
+		field := parsed.LookUpField(column.Name)
+		if field == nil {
+			return nil, fmt.Errorf("%T has no column %s", row, column.Name)
+		}
+		places[i] = field.ReflectValueOf(context.Background(), reflect.ValueOf(row)).Addr().Interface()
+	}
+	return places, nil
+}
+
+// uuidCodec reads ids as the bytes that they are: pgx by itself, as uuid.UUID is a
+// sql.Scanner, writes each as text for it to be parsed.
+type uuidCodec struct{ pgtype.UUIDCodec }
+
+func (c uuidCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
+	if _, ok := target.(*uuid.UUID); ok && format == pgtype.BinaryFormatCode {
+		return uuidPlan{}
+	}
+	return c.UUIDCodec.PlanScan(m, oid, format, target)
+}
+
+type uuidPlan struct{}
+
+// Scan is as uuid.UUID's: NULL leaves the target as it is.
+func (uuidPlan) Scan(src []byte, target any) error {
+	id, ok := target.(*uuid.UUID)
+	if !ok || src != nil && len(src) != len(id) {
+		return errors.New("no id")
+	}
+	copy(id[:], src)
+	return nil
+}
+
+// readUUIDs has a new connection read ids so.
+func readUUIDs(_ context.Context, conn *pgx.Conn) error {
+	conn.TypeMap().RegisterType(&pgtype.Type{Name: "uuid", OID: pgtype.UUIDOID, Codec: uuidCodec{}})
+	return nil
 }
 
 // session is one connection on which trips are made, one after the other.
