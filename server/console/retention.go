@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
 	"clicktodial/models"
 	"clicktodial/server/fault"
 	"clicktodial/server/retention"
@@ -163,15 +166,16 @@ func (p *page) Kept(days int, effective time.Duration) string {
 	return p.T("retention-in-force", p.Span(effective))
 }
 
-// Count says a number.
-func (p *page) Count(n int64) string { return strconv.FormatInt(n, 10) }
+// Count says a number, of whatever integer type, in the language's way: 5,000,000 or
+// 5.000.000.
+func (p *page) Count(n any) string { return message.NewPrinter(language.Make(p.Lang)).Sprint(n) }
 
 // Counted says a number that may be more.
 func (p *page) Counted(n int64, more bool) string {
 	if more {
-		return p.T("count-more", strconv.FormatInt(n, 10))
+		return p.T("count-more", p.Count(n))
 	}
-	return strconv.FormatInt(n, 10)
+	return p.Count(n)
 }
 
 // Longer says that the days only make new records live longer.

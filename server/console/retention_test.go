@@ -54,3 +54,17 @@ func TestSettingsOfRecords(t *testing.T) {
 	anna.post(t, "/console/retention/settings", "recording", "").to(t)
 	anna.get(t, "/console/retention").lacks(t, "To learn")
 }
+
+// How far shortening has come is on the page while it goes on, after a restart too,
+// and how it ended; on no other company's.
+func TestShorteningOnThePage(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	anna, olga := b.as(t, b.anna), b.as(t, b.olga)
+	anna.get(t, "/console/retention").lacks(t, "Shorten")
+	testdb.AsOwner(t, b.url, "INSERT INTO restamps (tenant_id, kept_ms, total, done, changed) VALUES ($1, 1, 5000000, 1250000, 7)", *b.anna.TenantID)
+	anna.get(t, "/console/retention").wants(t, http.StatusOK, `role="status"`, "Shortening: 1,250,000 of 5,000,000 records were looked at.")
+	testdb.AsOwner(t, b.url, "UPDATE restamps SET done = total, changed = 4000000, finished_at = now()")
+	anna.get(t, "/console/retention").wants(t, http.StatusOK, "Shortened: 4,000,000 records end earlier (just now).")
+	olga.get(t, "/console/retention").lacks(t, "Shorten")
+}
