@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"gorm.io/gorm/schema"
 
-	"clicktodial/models"
+	"clicktodial/server/store"
 )
 
 const (
@@ -24,20 +21,21 @@ const (
 	goalPage, goalStatement = 1.3, 2.0 // times
 )
 
-// callColumns are those that GORM asks for.
-var callColumns = func() string {
-	parsed, err := schema.Parse(models.Call{}, &sync.Map{}, schema.NamingStrategy{})
-	if err != nil {
-		panic(err)
-	}
-	return `"calls"."` + strings.Join(parsed.DBNames, `","calls"."`) + `"`
-}()
-
 // The pages of a user, and of the tenant.
 var (
 	userPage   = "SELECT " + callColumns + ` FROM "calls" WHERE tenant_id = $1 AND user_id = $2 ORDER BY created_at DESC, id DESC LIMIT $3`
 	tenantPage = "SELECT " + callColumns + ` FROM "calls" WHERE tenant_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2`
+
+	callColumns = columnsOfCall()
 )
+
+func columnsOfCall() string {
+	columns, err := store.CallColumns()
+	if err != nil {
+		panic(err) // a row type that GORM cannot read: no server would start
+	}
+	return columns
+}
 
 // pageReader reads the first pages of a stock, over the API and as statements.
 type pageReader struct {

@@ -119,6 +119,9 @@ func (d *DB) DeleteDue(ctx context.Context, t Term, b Batch) (gone []models.Call
 func (d *DB) deleteCalls(ctx context.Context, t Term, which func(*gorm.DB) *gorm.DB, count func(*gorm.DB, int64) error) (gone []models.Call, err error) {
 	err = d.batch(ctx, func(tx *gorm.DB) error {
 		gone = nil
+		if err := unsynced(tx); err != nil { // what the run counts goes with it; its evidence waits for all
+			return err
+		}
 		columns := []clause.Column{{Name: "id"}, {Name: "tenant_id"}, {Name: "user_id"}, {Name: "expires_at"}, {Name: "ended_at"}}
 		if err := which(tx.Clauses(clause.Returning{Columns: columns})).Delete(&gone).Error; err != nil {
 			return err

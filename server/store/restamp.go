@@ -218,6 +218,9 @@ func (p restampPlan) first() bool { return p.KeptMS > p.open.KeptMS }
 func (d *DB) Restamp(ctx context.Context, t Term, tenant uuid.UUID, ceiling time.Duration, size int, about func([]Moved)) (done Restamped, err error) {
 	tip := false
 	err = d.asRetention(ctx, tenant, func(tx *gorm.DB) error {
+		if err := unsynced(tx); err != nil { // where it stands goes with it; lowering kept_ms waits for all
+			return err
+		}
 		plan, err := lockRestamp(tx, tenant, "SHARE")
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/gorm"
 	"gorm.io/gorm/schema"
+
+	"clicktodial/models"
 )
 
 // A trip is what is sent to Postgres in one go, and answered in one: what every
@@ -127,6 +130,15 @@ func findAll[T any](into *[]T) func(pgx.Rows) error {
 
 // rowTypes is what GORM has found out of row types.
 var rowTypes sync.Map
+
+// CallColumns are those of a call, as GORM asks for them.
+func CallColumns() (string, error) {
+	parsed, err := schema.Parse(models.Call{}, &rowTypes, schema.NamingStrategy{})
+	if err != nil {
+		return "", err
+	}
+	return `"calls"."` + strings.Join(parsed.DBNames, `","calls"."`) + `"`, nil
+}
 
 // placesOf gives the fields of a row that hold the columns.
 func placesOf(row any, columns []pgconn.FieldDescription) ([]any, error) {
