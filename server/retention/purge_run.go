@@ -26,6 +26,10 @@ const (
 	forgetAtOnce = 500
 	mostUnforgot = 100_000
 	wipesAtOnce  = 100
+	// Of a long run's time so much is left to others, for each part that a batch
+	// takes: a click that comes meanwhile wants a processor, and waits until what was
+	// written to the log before it is on the disk.
+	restParts = 2
 )
 
 // purgeRun is one run, under one term of the lease.
@@ -63,6 +67,7 @@ func (r *purgeRun) all(ctx context.Context) error {
 // be. A short one is the last.
 func (r *purgeRun) batches(ctx context.Context, sizes []int, one func(ctx context.Context, limit int) (int, error)) error {
 	for {
+		began := time.Now()
 		n, err := one(ctx, sizes[0])
 		switch {
 		case errors.Is(err, store.ErrBatchTime) && len(sizes) > 1:
@@ -74,7 +79,23 @@ func (r *purgeRun) batches(ctx context.Context, sizes []int, one func(ctx contex
 			return err
 		case n < sizes[0]:
 			return nil
+		default:
+			if err := rest(ctx, began); err != nil {
+				return err
+			}
 		}
+	}
+}
+
+// rest waits after a batch that was begun then, when another follows.
+func rest(ctx context.Context, began time.Time) error {
+	wait := time.NewTimer(restParts * time.Since(began))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -83,6 +104,7 @@ func (r *purgeRun) batches(ctx context.Context, sizes []int, one func(ctx contex
 func (r *purgeRun) queue(ctx context.Context) error {
 	r.forget(ctx, nil) // what was left of the run before
 	for r.Index != nil {
+		began := time.Now()
 		asked, cancel := context.WithTimeout(ctx, redisTime)
 		// By Postgres's clock: what is due by it is due there, too.
 		due, err := r.Index.Due(asked, r.term.StartedAt, callBatches[0])
@@ -105,6 +127,11 @@ func (r *purgeRun) queue(ctx context.Context) error {
 		r.forget(ctx, without(due, gone))
 		if len(r.unforgot) > 0 {
 			return nil // it would be named again; the next run tells it
+		}
+		if len(due) == callBatches[0] {
+			if err := rest(ctx, began); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

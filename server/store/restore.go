@@ -196,24 +196,11 @@ func (d *DB) EraseUser(ctx context.Context, tenant, user uuid.UUID) error {
 	})
 }
 
-// leaverBatch is how many of their calls one statement takes a name out of.
-const leaverBatch = 1000
-
 // LeaveAgain makes a user who left nobody: their calls stay until their time,
 // without the person. The account is closed and its sign-ins have been ended.
 func (d *DB) LeaveAgain(ctx context.Context, tenant, user uuid.UUID, at time.Time) error {
-	for n := int64(leaverBatch); n == leaverBatch; {
-		err := d.ask(ctx, ForPrivacy(tenant), func(tx *gorm.DB) error {
-			res := tx.Exec(`UPDATE calls SET device_id = NULL, device_label = '', grant_id = NULL, sign_in_label = ''
-				WHERE tenant_id = ? AND id IN (SELECT id FROM calls WHERE tenant_id = ? AND user_id = ?
-				  AND (device_id IS NOT NULL OR grant_id IS NOT NULL OR device_label <> '' OR sign_in_label <> '')
-				  ORDER BY created_at, id LIMIT ?)`, tenant, tenant, user, leaverBatch)
-			n = res.RowsAffected
-			return res.Error
-		})
-		if err != nil {
-			return err
-		}
+	if _, err := d.ForgetCaller(ctx, Subject{Tenant: tenant, User: user}); err != nil {
+		return err
 	}
 	return d.ask(ctx, ForPrivacy(tenant), func(tx *gorm.DB) error {
 		if err := tx.Where("tenant_id = ? AND user_id = ?", tenant, user).Delete(&models.Refusal{}).Error; err != nil {
