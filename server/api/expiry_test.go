@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	lifetime   = 1500 * time.Millisecond // HISTORY_MAX_AGE of these tests
-	purgeEvery = 200 * time.Millisecond  // PURGE_INTERVAL
+	lifetime   = 2 * time.Second        // HISTORY_MAX_AGE of these tests
+	purgeEvery = 200 * time.Millisecond // PURGE_INTERVAL
 	purgeSlack = 5 * time.Second
 	rounds     = 6 // a busy machine may answer nothing in time, of a whole round
 )
@@ -253,7 +253,7 @@ type probe struct {
 	look func(st *stage, t *testing.T, sent time.Time) (there bool, err error)
 	// When it cannot be asked, or need not know of it before the end.
 	unasked, silent func(scene) bool
-	inTurn          bool // a user may have two exports at once
+	inTurn          bool // a long one: its looks follow each other
 }
 
 func never(scene) bool     { return false }
@@ -287,32 +287,50 @@ type seen struct{ before, after int }
 // probe looks in every way, each 5 ms around the end and now and then further away.
 func (st *stage) probe(t *testing.T) {
 	t.Helper()
-	end := st.call.ExpiresAt
-	turns := make(chan struct{}, 2)
 	var mu sync.Mutex
+	look := func(p probe) {
+		sent := time.Now()
+		there, err := p.look(st, t, sent)
+		answered := time.Now()
+		mu.Lock()
+		defer mu.Unlock()
+		end := st.call.ExpiresAt
+		st.judge(t, p, st.counts[p.name], there, err, sent.Sub(end), answered.Sub(end))
+	}
 	var looks sync.WaitGroup
+	looks.Go(func() { st.probeInTurn(look) })
 	for _, offset := range offsets() {
-		wait := time.NewTimer(time.Until(end.Add(offset)))
-		<-wait.C
+		<-time.NewTimer(time.Until(st.call.ExpiresAt.Add(offset))).C
 		for _, p := range probes {
-			if st.counts[p.name] == nil {
-				continue
+			if !p.inTurn && st.counts[p.name] != nil {
+				looks.Go(func() { look(p) })
 			}
-			looks.Go(func() {
-				if p.inTurn {
-					turns <- struct{}{}
-					defer func() { <-turns }()
-				}
-				sent := time.Now()
-				there, err := p.look(st, t, sent)
-				answered := time.Now()
-				mu.Lock()
-				defer mu.Unlock()
-				st.judge(t, p, st.counts[p.name], there, err, sent.Sub(end), answered.Sub(end))
-			})
 		}
 	}
 	looks.Wait()
+}
+
+// probeInTurn looks in the ways that take long, from now until after the end. A
+// queue of them at the end would answer when it decides nothing any more, and a
+// user may have two exports at once.
+func (st *stage) probeInTurn(look func(probe)) {
+	after := 0
+	for next := time.Now(); after < 10; {
+		<-time.NewTimer(time.Until(next)).C
+		for _, p := range probes {
+			if p.inTurn && st.counts[p.name] != nil {
+				look(p)
+			}
+		}
+		pause, left := 100*time.Millisecond, time.Until(st.call.ExpiresAt)
+		if left < 200*time.Millisecond {
+			pause = 5 * time.Millisecond
+		}
+		if left < 0 {
+			after++
+		}
+		next = time.Now().Add(pause)
+	}
 }
 
 // judge counts a look by when it was sent: before the end the record is there,
