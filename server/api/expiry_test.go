@@ -26,7 +26,7 @@ const (
 	lifetime   = 2 * time.Second        // HISTORY_MAX_AGE of these tests
 	purgeEvery = 200 * time.Millisecond // PURGE_INTERVAL
 	purgeSlack = 5 * time.Second
-	rounds     = 6 // a busy machine may answer nothing in time, of a whole round
+	rounds     = 10 // a busy machine may answer nothing in time, of a whole round
 )
 
 // A record ends at its instant, whichever way one looks, and not before: with all
@@ -288,14 +288,22 @@ type seen struct{ before, after int }
 func (st *stage) probe(t *testing.T) {
 	t.Helper()
 	var mu sync.Mutex
+	var down bool
+	var verdicts []func()
 	look := func(p probe) {
+		mu.Lock()
+		down = down || st.redis.Down()
+		mu.Unlock()
 		sent := time.Now()
 		there, err := p.look(st, t, sent)
 		answered := time.Now()
 		mu.Lock()
 		defer mu.Unlock()
+		down = down || st.redis.Down()
 		end := st.call.ExpiresAt
-		st.judge(t, p, st.counts[p.name], there, err, sent.Sub(end), answered.Sub(end))
+		verdicts = append(verdicts, func() {
+			st.judge(t, p, st.counts[p.name], there, err, sent.Sub(end), answered.Sub(end))
+		})
 	}
 	var looks sync.WaitGroup
 	looks.Go(func() { st.probeInTurn(look) })
@@ -308,6 +316,15 @@ func (st *stage) probe(t *testing.T) {
 		}
 	}
 	looks.Wait()
+	// Where the index is all that hides it, a machine too busy for Redis to be
+	// heard in time shows nothing about the index.
+	if st.noSQL && down {
+		t.Log("Redis was not heard in time")
+		return
+	}
+	for _, judge := range verdicts {
+		judge()
+	}
 }
 
 // probeInTurn looks in the ways that take long, from now until after the end. A
@@ -355,7 +372,7 @@ func (st *stage) judge(t *testing.T, p probe, c *seen, there bool, err error, se
 }
 
 func offsets() (list []time.Duration) {
-	for at := -500 * time.Millisecond; at < -50*time.Millisecond; at += 50 * time.Millisecond {
+	for at := -1500 * time.Millisecond; at < -50*time.Millisecond; at += 100 * time.Millisecond {
 		list = append(list, at)
 	}
 	for at := -50 * time.Millisecond; at <= 50*time.Millisecond; at += 5 * time.Millisecond {
