@@ -17,6 +17,7 @@ import (
 	"clicktodial/server/live"
 	"clicktodial/server/phone"
 	"clicktodial/server/secret"
+	"clicktodial/server/sheet"
 	"clicktodial/server/store"
 )
 
@@ -26,6 +27,8 @@ type Company struct {
 	Index *live.TTLIndex
 	Keys  *secret.Keys
 	Now   func() time.Time
+
+	exports sheet.Slots // under way
 }
 
 // CompanySearch narrows the history; CompanyCall is a call with whose it is;

@@ -2,6 +2,8 @@ package call
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +130,49 @@ func TestCursor(t *testing.T) {
 	for _, bad := range []string{"x", "====", WriteCursor(at, id)[1:], WriteCursor(at, id) + "A", WriteCursor(time.Unix(0, 0), id), strings.Repeat("/", 32)} {
 		if _, err := ReadCursor(bad); codeOf(err) != "invalid-request" {
 			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// A person has two exports of the history under way, and no third; one that ends
+// makes room, however it ends.
+func TestTwoExportsAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.company(t)
+	admin := models.Actor{Role: models.RoleAdmin, UserID: b.user.ID, TenantID: b.tenant.ID}
+	another := models.Actor{Role: models.RoleAdmin, UserID: uuid.New(), TenantID: b.tenant.ID}
+	export := func(by models.Actor) *Export {
+		t.Helper()
+		e, err := c.Export(t.Context(), by, CompanySearch{}, CSV)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	refused := func() {
+		t.Helper()
+		if _, err := c.Export(t.Context(), admin, CompanySearch{}, CSV); codeOf(err) != "exports-running" {
+			t.Errorf("a third: %v", err)
+		}
+	}
+	one, two := export(admin), export(admin)
+	refused()
+	export(another)
+	if err := one.Write(t.Context(), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	one.End() // the second time it makes no room
+	three := export(admin)
+	refused()
+	two.End()
+	three.End()
+	export(admin)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 3 {
+		if _, err := c.Export(ctx, another, CompanySearch{}, CSV); codeOf(err) == "exports-running" || err == nil {
+			t.Errorf("a caller who went away: %v", err)
 		}
 	}
 }

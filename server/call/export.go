@@ -33,19 +33,30 @@ type Export struct {
 	search  CompanySearch
 	format  Format
 	begun   Listing
+	end     func() // gives the slot back
 }
 
-// Export begins one: it is audited, with its first page.
+// Export begins one: it is audited, with its first page. Whoever gets one writes it,
+// or ends it: until then it is one of the two that a person may have under way.
+// Errors: forbidden, exports-running.
 func (c *Company) Export(ctx context.Context, by models.Actor, search CompanySearch, format Format) (*Export, error) {
 	if !by.IsAdmin() {
 		return nil, errForbidden
 	}
-	first, err := c.DB.CompanyHistory(ctx, by.TenantID, Page{Limit: exportPage}, search, exportEntry(by, search, format))
+	end, err := c.exports.Begin(by.UserID)
 	if err != nil {
 		return nil, err
 	}
-	return &Export{company: c, by: by, search: search, format: format, begun: first}, nil
+	first, err := c.DB.CompanyHistory(ctx, by.TenantID, Page{Limit: exportPage}, search, exportEntry(by, search, format))
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return &Export{company: c, by: by, search: search, format: format, begun: first, end: end}, nil
 }
+
+// End gives up an export that was perhaps not written.
+func (e *Export) End() { e.end() }
 
 // Kind is the media type of what Write writes.
 func (e *Export) Kind() string {
@@ -61,6 +72,7 @@ func (e *Export) File() string { return "history." + string(e.format) }
 // Write writes it out. An error in the middle shows: the JSON is not closed, the
 // CSV's last line says that there is more, and whoever sends it breaks off.
 func (e *Export) Write(ctx context.Context, out io.Writer) error {
+	defer e.end()
 	var w exportWriter = &csvExport{sheet: sheet.New(out)}
 	if e.format == JSON {
 		w = &jsonExport{out: out, at: e.company.Now().UTC()}

@@ -36,6 +36,7 @@ func (v *visit) exportEverything() error {
 	v.c.Set(fiber.HeaderContentDisposition, `attachment; filename="click-to-dial.`+string(format)+`"`)
 	session, people, now := v.session, v.Auth, v.Now
 	web.Stream(v.c, v.Log, func(ctx context.Context, out io.Writer) error {
+		defer calls.End()
 		if format == call.CSV {
 			return calls.Write(ctx, out)
 		}

@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"clicktodial/models"
 	"clicktodial/server/audit"
-	"clicktodial/server/fault"
 	"clicktodial/server/live"
 	"clicktodial/server/phone"
 	"clicktodial/server/store"
@@ -39,44 +37,13 @@ type Wish struct {
 // Export is one that may begin. It counts as under way until it was written.
 type Export struct {
 	p       *Privacy
-	by      uuid.UUID
+	end     func() // gives the slot back
 	act     store.Act
 	own     bool // a user's own: no receipt, unless there was a request
 	masked  bool
 	format  Format
 	profile models.User
 	about   Found
-}
-
-// exports counts those that are under way, by who asked.
-type exports struct {
-	mu      sync.Mutex
-	running map[uuid.UUID]int
-}
-
-const exportsAtOnce = 2 // of one person on one replica
-
-func (x *exports) begin(by uuid.UUID) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.running == nil {
-		x.running = map[uuid.UUID]int{}
-	}
-	if x.running[by] >= exportsAtOnce {
-		f := fault.New(fault.TooMany, "exports-running", "Two exports of yours are under way; wait for one to end.")
-		f.RetryAfter = 10 * time.Second
-		return f
-	}
-	x.running[by]++
-	return nil
-}
-
-func (x *exports) end(by uuid.UUID) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.running[by]--; x.running[by] <= 0 {
-		delete(x.running, by)
-	}
 }
 
 // Export prepares an export of all that is held about a subject, and audits it.
@@ -86,18 +53,21 @@ func (p *Privacy) Export(ctx context.Context, by models.Actor, s Subject, wish W
 	if err := mayAsk(by, s); err != nil {
 		return nil, err
 	}
-	if err := p.exports.begin(by.UserID); err != nil {
+	end, err := p.exports.Begin(by.UserID)
+	if err != nil {
 		return nil, err
 	}
 	e, err := p.prepare(ctx, by, s, wish)
 	if err != nil {
-		p.exports.end(by.UserID)
+		end()
+		return nil, err
 	}
-	return e, err
+	e.end = end
+	return e, nil
 }
 
 func (p *Privacy) prepare(ctx context.Context, by models.Actor, s Subject, wish Wish) (*Export, error) {
-	e := &Export{p: p, by: by.UserID, format: wish.Format, own: s.User == by.UserID && s.User != uuid.Nil, masked: by.IsOperator() && wish.Reveal == ""}
+	e := &Export{p: p, format: wish.Format, own: s.User == by.UserID && s.User != uuid.Nil, masked: by.IsOperator() && wish.Reveal == ""}
 	e.act = p.act(by, s, models.ActAccess, wish.Request, "export")
 	if err := p.DB.MayAct(ctx, e.act); err != nil {
 		return nil, err
@@ -138,7 +108,7 @@ const exportPage = 500
 // that it broke off: no receipt is made, JSON is left open, CSV says so in its last
 // line. flush is called after each page; when it fails, the reader has gone.
 func (e *Export) Write(ctx context.Context, w io.Writer, flush func() error) (Receipt, error) {
-	defer e.p.exports.end(e.by)
+	defer e.end()
 	var out sheet = &jsonSheet{w: w}
 	if e.format == CSV {
 		out = newCSVSheet(w, e.act.Subject.Kind())

@@ -14,6 +14,7 @@ import (
 	"clicktodial/server/live"
 	"clicktodial/server/phone"
 	"clicktodial/server/secret"
+	sheets "clicktodial/server/sheet"
 	"clicktodial/server/store"
 )
 
@@ -32,7 +33,7 @@ type Privacy struct {
 	EndSignIns   func(ctx context.Context, by models.Actor, user uuid.UUID) error
 	ChangePerson func(ctx context.Context, by models.Actor, user uuid.UUID, name, email *string) error
 
-	exports exports // under way
+	exports sheets.Slots // under way
 }
 
 // Subject is whom an act is about: one of the two.
