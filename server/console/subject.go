@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
@@ -67,12 +68,17 @@ func (v *visit) leadToReceipt(r retention.Receipt) error {
 	return v.redirect(requestsPath+"/receipt/"+id.String(), "")
 }
 
+const keepLimit = 5 * time.Second
+
 func (v *visit) keep(kept keptSubject) (uuid.UUID, error) {
 	plain, err := json.Marshal(kept)
 	if err != nil {
 		return uuid.Nil, err
 	}
-	return v.Company.SaveSearch(v.c.UserContext(), v.session.Actor(), plain)
+	// What led here may have outlasted the request's own deadline, as an erasure may.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.c.UserContext()), keepLimit)
+	defer cancel()
+	return v.Company.SaveSearch(ctx, v.session.Actor(), plain)
 }
 
 func (v *visit) kept() (kept keptSubject, err error) {

@@ -16,7 +16,7 @@ import (
 
 // How much a batch takes; the next when that was too much for its time limit.
 var (
-	callBatches  = []int{1000, 250, 50}
+	callBatches  = []int{250, 50} // a click that comes meanwhile waits for no more than one
 	otherBatches = []int{1000, 100}
 	userBatches  = []int{20, 5, 1} // much hangs on a user
 )
@@ -29,7 +29,7 @@ const (
 	// Of a long run's time so much is left to others, for each part that a batch
 	// takes: a click that comes meanwhile wants a processor, and waits until what was
 	// written to the log before it is on the disk.
-	restParts = 2
+	restParts = 3
 )
 
 // purgeRun is one run, under one term of the lease.
