@@ -226,8 +226,8 @@ func guarded[T any](l *Ledger, limit time.Duration, fn func() (T, error)) (resul
 	}
 	done := make(chan answer, 1)
 	go func() {
-		defer l.writing.Unlock()
 		result, err := fn()
+		l.writing.Unlock() // first: who has the answer may come again at once
 		done <- answer{result, err}
 	}()
 	timer := time.NewTimer(limit)
