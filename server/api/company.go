@@ -1,14 +1,13 @@
 package api
 
 import (
+	"bufio"
 	"context"
-	"io"
 	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
-	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
 	"clicktodial/models"
@@ -185,9 +184,7 @@ func (a *API) exportCompany(ctx context.Context, in *companyExportInput) (*huma.
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		c := humafiber.Unwrap(hc)
-		c.Set(fiber.HeaderContentType, export.Kind())
-		c.Set(fiber.HeaderContentDisposition, `attachment; filename="`+export.File()+`"`)
-		web.Stream(c, a.Log, func(ctx context.Context, out io.Writer) error { return export.Write(ctx, out) })
+		file := web.File{Name: export.FileName(), Type: export.ContentType()}
+		web.Stream(humafiber.Unwrap(hc), a.Log, file, func(ctx context.Context, out *bufio.Writer) error { return export.Write(ctx, out) })
 	}}, nil
 }

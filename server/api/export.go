@@ -3,18 +3,15 @@ package api
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"net/http"
-	"runtime/debug"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
-	"github.com/gofiber/fiber/v2"
 
 	"clicktodial/models"
 	"clicktodial/server/auth"
 	"clicktodial/server/retention"
+	"clicktodial/server/web"
 )
 
 type exportInput struct {
@@ -62,47 +59,18 @@ func (a *API) exportSubject(ctx context.Context, in *subjectExportInput) (*huma.
 	return a.stream(ctx, principalOf(ctx).Actor(), s, retention.Wish{Format: retention.Format(in.Body.Format), Request: request})
 }
 
-// The longest that an export may take; a reader that stalls holds a goroutine and
-// a connection until then.
-const exportLimit = 15 * time.Minute
-
 // stream prepares an export while it can still be refused, and sends it as it is
-// read, long after the request's own deadline.
+// read.
 func (a *API) stream(ctx context.Context, by models.Actor, s retention.Subject, wish retention.Wish) (*huma.StreamResponse, error) {
 	e, err := a.Privacy.Export(ctx, by, s, wish)
 	if err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(hc huma.Context) {
-		c := humafiber.Unwrap(hc)
-		c.Status(http.StatusOK)
-		c.Set(fiber.HeaderContentType, e.ContentType())
-		c.Set(fiber.HeaderContentDisposition, `attachment; filename="`+e.FileName()+`"`)
-		// The deadline stays on the connection, so that must not serve another request.
-		c.Context().SetConnectionClose()
-		_ = c.Context().Conn().SetWriteDeadline(time.Now().Add(exportLimit)) // a connection without one is a test's
-		c.Context().SetBodyStreamWriter(func(w *bufio.Writer) { a.writeExport(e, w) })
+		file := web.File{Name: e.FileName(), Type: e.ContentType()}
+		web.Stream(humafiber.Unwrap(hc), a.Log, file, func(ctx context.Context, out *bufio.Writer) error {
+			_, err := e.Write(ctx, out, out.Flush)
+			return err
+		})
 	}}, nil
-}
-
-func (a *API) writeExport(e *retention.Export, w *bufio.Writer) {
-	ctx, cancel := context.WithTimeout(context.Background(), exportLimit)
-	defer cancel()
-	defer func() {
-		if r := recover(); r != nil { // nobody else would: it is a goroutine of the server's
-			a.Log.Error("an export panicked", "panic", fmt.Sprintf("%T", r), "stack", string(debug.Stack()))
-		}
-	}()
-	over := make(chan struct{})
-	defer close(over)
-	go func() {
-		select {
-		case <-a.Closing:
-			cancel()
-		case <-over:
-		}
-	}()
-	if _, err := e.Write(ctx, w, w.Flush); err != nil {
-		a.Log.Warn("an export broke off", "error", err)
-	}
 }

@@ -58,16 +58,16 @@ func (c *Company) Export(ctx context.Context, by models.Actor, search CompanySea
 // End gives up an export that was perhaps not written.
 func (e *Export) End() { e.end() }
 
-// Kind is the media type of what Write writes.
-func (e *Export) Kind() string {
+// ContentType is the media type of what Write writes.
+func (e *Export) ContentType() string {
 	if e.format == JSON {
 		return "application/json"
 	}
 	return "text/csv; charset=utf-8"
 }
 
-// File is a name for it, which tells of nobody.
-func (e *Export) File() string { return "history." + string(e.format) }
+// FileName tells of nobody.
+func (e *Export) FileName() string { return "history." + string(e.format) }
 
 // Write writes it out. An error in the middle shows: the JSON is not closed, the
 // CSV's last line says that there is more, and whoever sends it breaks off.

@@ -1,10 +1,8 @@
 package console
 
 import (
+	"bufio"
 	"context"
-	"io"
-
-	"github.com/gofiber/fiber/v2"
 
 	"clicktodial/server/call"
 	"clicktodial/server/web"
@@ -33,8 +31,7 @@ func (v *visit) exportHistory() error {
 	if err != nil {
 		return err
 	}
-	v.c.Set(fiber.HeaderContentType, export.Kind())
-	v.c.Set(fiber.HeaderContentDisposition, `attachment; filename="`+export.File()+`"`)
-	web.Stream(v.c, v.Log, func(ctx context.Context, out io.Writer) error { return export.Write(ctx, out) })
+	file := web.File{Name: export.FileName(), Type: export.ContentType()}
+	web.Stream(v.c, v.Log, file, func(ctx context.Context, out *bufio.Writer) error { return export.Write(ctx, out) })
 	return nil
 }

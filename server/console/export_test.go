@@ -26,7 +26,7 @@ var (
 
 // Words are the tables whose values are keys of texts.
 func Words() (keys []string) {
-	for _, table := range []map[string]string{byWords, subjectWords, madeByWords, noticeWords, outcomeWords, recordingWords} {
+	for _, table := range []map[string]string{byWords, subjectWords, madeByWords, noticeWords, outcomeWords, recordingWords, filterWords} {
 		for _, key := range table {
 			keys = append(keys, key)
 		}
@@ -45,6 +45,9 @@ func Words() (keys []string) {
 	}
 	for _, r := range reasons {
 		keys = append(keys, r.Key)
+	}
+	for _, p := range phrases {
+		keys = append(keys, p.key)
 	}
 	for _, action := range auditActions {
 		keys = append(keys, auditKey(action))

@@ -1,13 +1,13 @@
 package console
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
 	"clicktodial/models"
@@ -32,10 +32,9 @@ func (v *visit) exportEverything() error {
 	if err != nil {
 		return err
 	}
-	v.c.Set(fiber.HeaderContentType, calls.Kind())
-	v.c.Set(fiber.HeaderContentDisposition, `attachment; filename="click-to-dial.`+string(format)+`"`)
 	session, people, now := v.session, v.Auth, v.Now
-	web.Stream(v.c, v.Log, func(ctx context.Context, out io.Writer) error {
+	file := web.File{Name: "click-to-dial." + string(format), Type: calls.ContentType()}
+	web.Stream(v.c, v.Log, file, func(ctx context.Context, out *bufio.Writer) error {
 		defer calls.End()
 		if format == call.CSV {
 			return calls.Write(ctx, out)

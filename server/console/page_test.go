@@ -272,6 +272,29 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// What the service stores as a reason is read in the reader's language; what
+// somebody has typed stays.
+func TestReasonsOfOurOwn(t *testing.T) {
+	t.Parallel()
+	for stored, nl := range map[string]string{
+		"retention 90 to 30 days; users may not delete":      "Bewaartijd: 90 → 30 dagen; Gebruikers mogen hun geschiedenis niet wissen",
+		"recording declared: legal-duty":                     "Opnemen toegestaan: Wettelijke plicht",
+		"recording withdrawn; records of leavers: keep":      "Opnemen niet meer toegestaan; Gespreksgegevens van wie vertrekt blijven tot hun tijd",
+		"history as json, all calls":                         "Alle gesprekken, als json",
+		"history as csv, by time, last four digits, outcome": "Gesprekken als csv, gezocht op: Periode, Laatste vier cijfers, Afloop",
+		"pairing code made by admin":                         "Met een koppelcode van een beheerder",
+		"invitation":                                         "Uitnodiging",
+		"a used refresh token came back":                     "Een gebruikt refresh-token kwam terug",
+		"suspicious use: retention 90 to 30 days":            "Verdacht gebruik: retention 90 to 30 days",
+		"retention of the cup; 90 days":                      "retention of the cup; 90 days",
+		"":                                                   "",
+	} {
+		if got := console.ReasonText("nl", stored); got != nl {
+			t.Errorf("%q reads %q, want %q", stored, got, nl)
+		}
+	}
+}
+
 func TestBrowserName(t *testing.T) {
 	t.Parallel()
 	for agent, want := range map[string]string{

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"regexp"
 	"strings"
 
 	"clicktodial/server/web"
@@ -42,7 +43,8 @@ func readReason(form web.Form) string {
 	return chosen + ": " + typed
 }
 
-// reasonText says a stored reason in the language, as far as it is one of the choices.
+// reasonText says a stored reason in the language, as far as it is one of the choices
+// or the service's own words.
 func reasonText(lang, stored string) string {
 	chosen, typed, more := strings.Cut(stored, ": ")
 	for _, r := range reasons {
@@ -54,5 +56,72 @@ func reasonText(lang, stored string) string {
 		}
 		return say(lang, r.Key)
 	}
+	parts := strings.Split(stored, "; ")
+	for i, part := range parts {
+		parts[i] = phraseText(lang, part)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// phrases are what the service itself stores as a reason, each with the key of its
+// text. What a group holds is the text's argument.
+var phrases = []struct {
+	stored *regexp.Regexp
+	key    string
+}{
+	{phrase(`retention (\d+) to (\d+) days`), "why-retention"},
+	{phrase(`users may delete`), "why-may-delete"},
+	{phrase(`users may not delete`), "why-may-not-delete"},
+	{phrase(`records of leavers: erase`), "why-leavers-erase"},
+	{phrase(`records of leavers: keep`), "why-leavers-keep"},
+	{phrase(`recording declared: ([a-z-]+)`), "why-recording"},
+	{phrase(`recording withdrawn`), "why-no-recording"},
+	{phrase(`history as (csv|json), all calls`), "why-history"},
+	{phrase(`history as (csv|json), by ([a-z ,]+)`), "why-history-by"},
+	{phrase(`pairing code made by user`), "why-paired"},
+	{phrase(`pairing code made by admin`), "made-by-admin"},
+	{phrase(`pairing code made by operator`), "made-by-operator"},
+	{phrase(`consented in a browser`), "why-consented"},
+	{phrase(`the second factor is still to come`), "why-factor-to-come"},
+	{phrase(`a second factor is to be set up`), "why-factor-to-set"},
+	{phrase(`invitation`), "why-invitation"},
+	{phrase(`reset`), "why-reset"},
+	{phrase(`a used refresh token came back`), "why-token-back"},
+	{phrase(`an authorization code came back`), "why-code-back"},
+	{phrase(`account closed`), "why-closed"},
+	{phrase(`contract ended`), "why-contract"},
+	{phrase(`database restored`), "why-restored"},
+}
+
+func phrase(pattern string) *regexp.Regexp { return regexp.MustCompile("^" + pattern + "$") }
+
+// phraseText says a phrase in the language; what is none stays as it was typed.
+func phraseText(lang, stored string) string {
+	for _, p := range phrases {
+		if found := p.stored.FindStringSubmatch(stored); found != nil {
+			for i, list := range found {
+				found[i] = wordsText(lang, list)
+			}
+			return say(lang, p.key, found[1:]...)
+		}
+	}
 	return stored
+}
+
+// filterWords are what an export of the history was narrowed by.
+var filterWords = map[string]string{
+	"time": "filter-time", "user": "history-person", "outcome": "history-outcome", "number": "history-number", "last four digits": "filter-last-four", "name": "history-name",
+}
+
+// wordsText says what a phrase holds, word by word of a list.
+func wordsText(lang, list string) string {
+	words := strings.Split(list, ", ")
+	for i, word := range words {
+		for _, table := range []map[string]string{filterWords, recordingWords} {
+			if key := table[word]; key != "" {
+				words[i] = say(lang, key)
+			}
+		}
+	}
+	return strings.Join(words, ", ")
 }

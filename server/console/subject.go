@@ -1,13 +1,12 @@
 package console
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
-	"io"
 	"strings"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
 	"clicktodial/models"
@@ -257,21 +256,11 @@ func (v *visit) export(s retention.Subject, request uuid.UUID, show func(*visit)
 	if err != nil {
 		return v.again("export", err, show)
 	}
-	v.c.Set(fiber.HeaderContentType, e.ContentType())
-	v.c.Set(fiber.HeaderContentDisposition, `attachment; filename="`+e.FileName()+`"`)
-	web.Stream(v.c, v.Log, func(ctx context.Context, out io.Writer) error {
-		_, err := e.Write(ctx, out, flusher(out))
+	web.Stream(v.c, v.Log, web.File{Name: e.FileName(), Type: e.ContentType()}, func(ctx context.Context, out *bufio.Writer) error {
+		_, err := e.Write(ctx, out, out.Flush)
 		return err
 	})
 	return nil
-}
-
-// flusher sends what was written so far, where it can be.
-func flusher(out io.Writer) func() error {
-	if f, ok := out.(interface{ Flush() error }); ok {
-		return f.Flush
-	}
-	return func() error { return nil }
 }
 
 // Acts are what can be noted of a request that came by letter.

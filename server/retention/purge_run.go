@@ -80,16 +80,17 @@ func (r *purgeRun) batches(ctx context.Context, sizes []int, one func(ctx contex
 		case n < sizes[0]:
 			return nil
 		default:
-			if err := rest(ctx, began); err != nil {
+			if err := rest(ctx, began, restParts); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// rest waits after a batch that was begun then, when another follows.
-func rest(ctx context.Context, began time.Time) error {
-	wait := time.NewTimer(restParts * time.Since(began))
+// rest waits after a batch that was begun then, when another follows: so many times
+// as long as the batch took.
+func rest(ctx context.Context, began time.Time, parts time.Duration) error {
+	wait := time.NewTimer(parts * time.Since(began))
 	defer wait.Stop()
 	select {
 	case <-wait.C:
@@ -129,7 +130,7 @@ func (r *purgeRun) queue(ctx context.Context) error {
 			return nil // it would be named again; the next run tells it
 		}
 		if len(due) == callBatches[0] {
-			if err := rest(ctx, began); err != nil {
+			if err := rest(ctx, began, restParts); err != nil {
 				return err
 			}
 		}

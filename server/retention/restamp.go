@@ -19,8 +19,9 @@ import (
 // and a click's commit waits until what was written before it is on the disk: no
 // batch may be large.
 const (
-	restampBatch    = 500
+	restampBatch    = 200
 	restampSmallest = 50
+	restampRest     = 1 // parts of a batch's time that are left to others after it
 )
 
 // RestampJob makes records that exist end earlier when a tenant has shortened its
@@ -90,6 +91,7 @@ func (j *RestampJob) Once(ctx context.Context) error {
 	for len(work) > 0 && err == nil {
 		again := work[:0]
 		for _, tenant := range work {
+			began := time.Now()
 			more, stepErr := j.step(ctx, term, tenant, size)
 			if tooMuch(stepErr) && size > restampSmallest {
 				more, stepErr, size = true, nil, size/2
@@ -99,6 +101,9 @@ func (j *RestampJob) Once(ctx context.Context) error {
 			}
 			if err == nil {
 				err = stepErr
+			}
+			if more && err == nil {
+				err = rest(ctx, began, restampRest)
 			}
 		}
 		work = again

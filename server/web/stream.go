@@ -20,11 +20,16 @@ const (
 	streamChunk = 32 << 10         // bytes
 )
 
-// Stream answers with what write writes, while it writes it, and then closes the
-// connection. Its context outlives the request's deadline, and ends when the
-// client goes away. When write fails, the answer breaks off without its end, so
-// that no client takes it for whole. The handler sets the headers and returns.
-func Stream(c *fiber.Ctx, log *slog.Logger, write func(context.Context, io.Writer) error) {
+// File is one to be downloaded. Its name tells of nobody.
+type File struct{ Name, Type string }
+
+// Stream answers with the file that write writes, while it writes it, and then
+// closes the connection. Its context outlives the request's deadline, and ends when
+// the client goes away. When write fails, the answer breaks off without its end, so
+// that no client takes it for whole.
+func Stream(c *fiber.Ctx, log *slog.Logger, file File, write func(context.Context, *bufio.Writer) error) {
+	c.Set(fiber.HeaderContentType, file.Type)
+	c.Set(fiber.HeaderContentDisposition, `attachment; filename="`+file.Name+`"`)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.UserContext()), streamLimit)
 	id := RequestID(c) // c is another request's by then
 	from, to := io.Pipe()
@@ -40,7 +45,7 @@ func Stream(c *fiber.Ctx, log *slog.Logger, write func(context.Context, io.Write
 	}()
 }
 
-func writeAll(ctx context.Context, to io.Writer, write func(context.Context, io.Writer) error) (err error) {
+func writeAll(ctx context.Context, to io.Writer, write func(context.Context, *bufio.Writer) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("a stream panicked: %T\n%s", r, debug.Stack())
