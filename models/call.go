@@ -121,9 +121,8 @@ type CallEvent struct {
 	At       time.Time `privacy:"signalling"`
 }
 
-// Refusal is a click that was refused: without the number. After
-// LOG_ANONYMISE_AFTER user, sign-in and support code are NULL: no query of a
-// person finds it any more.
+// Refusal is a click that was refused: without the number. It goes after
+// LOG_ANONYMISE_AFTER.
 type Refusal struct {
 	ID          uuid.UUID  `privacy:"refusal"`
 	TenantID    uuid.UUID  `privacy:"-"`

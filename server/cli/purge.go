@@ -29,7 +29,7 @@ const (
 func (r *run) newPurge(db *store.DB, redis *live.Redis) *retention.PurgeJob {
 	job := &retention.PurgeJob{
 		DB: db, Interval: r.cfg.PurgeInterval, Log: r.newLog(),
-		Kept: store.PurgeTimes{Anonymise: r.cfg.LogAnonymiseAfter, Logs: r.cfg.LogDeleteAfter, Audit: r.cfg.AuditDeleteAfter},
+		Kept: store.PurgeTimes{Anonymise: r.cfg.LogAnonymiseAfter, Audit: r.cfg.AuditDeleteAfter},
 	}
 	if redis != nil {
 		job.Index = live.NewTTLIndex(redis)
@@ -116,7 +116,7 @@ func (r *run) printDue(job *retention.PurgeJob) error {
 			fmt.Fprintf(w, ", the oldest for %s", overdue)
 		}
 		fmt.Fprintf(w, "\n%d refusals, %d audit entries, %d sign-ins and %d users who left are due\n", due.Refusals, due.Audit, due.Grants, due.Users)
-		fmt.Fprintf(w, "%d log and audit entries are to be made anonymous\n", due.Anonymise)
+		fmt.Fprintf(w, "%d audit entries are to be made anonymous\n", due.Anonymise)
 		fmt.Fprintf(w, "%d ended contracts are to be wiped\n", due.Contracts)
 	})
 }

@@ -110,9 +110,7 @@ var kinds = []Kind{
 	},
 	{
 		"refusal", "that a click of a user was refused: when and why, with six letters to read out; no number", "call-data", "support", users, "the provider's support; the person, on request",
-		func(s Settings) string {
-			return fmt.Sprintf("user, sign-in and letters are blanked after %s, the rest goes after %s", Span("en", s.LogAnonymiseAfter), Span("en", s.LogDeleteAfter))
-		},
+		func(s Settings) string { return Span("en", s.LogAnonymiseAfter) },
 	},
 	{
 		"audit", "acts upon people and their data: who, what, to whom, when, the reason given; no number, no name", "account", "accountability", staff,

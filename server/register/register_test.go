@@ -119,7 +119,7 @@ func TestTimesAreThoseOfTheConfiguration(t *testing.T) {
 	}
 	for what, spans := range map[string][]string{
 		"number": {"5 seconds after the click", "deleted within 7 seconds"}, "call": {"5 seconds after the click"},
-		"refusal": {"blanked after 11 hours", "goes after 13 hours"}, "the service's log": {"anonymous after 11 hours", "gone after 13 hours"},
+		"refusal": {"11 hours"}, "the service's log": {"anonymous after 11 hours", "gone after 13 hours"},
 		"audit": {"17 hours", "19 hours after the end of the contract"}, "network": {"11 hours"}, "phone": {"19 hours after"},
 		"account": {"19 hours after"}, "email": {"19 hours after"}, "person-name": {"19 hours after"}, "credential": {"19 hours after"},
 		"objection": {"19 hours after"}, "restriction": {"19 hours after"}, "company": {"19 hours after"},

@@ -20,7 +20,7 @@ import (
 
 const deadline = 15 * time.Second
 
-var kept = store.PurgeTimes{Anonymise: 14 * models.Day, Logs: 90 * models.Day, Audit: 365 * models.Day}
+var kept = store.PurgeTimes{Anonymise: 14 * models.Day, Audit: 365 * models.Day}
 
 // bundle is a fresh database with a tenant and a user with a phone.
 type bundle struct {

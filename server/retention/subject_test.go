@@ -233,6 +233,8 @@ func TestEraseAUser(t *testing.T) {
 	if !r.remembers(t, gone.ID.String()) {
 		t.Fatal("the index holds nothing")
 	}
+	_, early := r.past(t, r.ours.user, "020 765 4322", "") // gone before, as at 0 days: its click is still known
+	r.value(t, "ctd_app", r.ours.id, "DELETE FROM calls WHERE last_four = '4322' RETURNING id::text")
 	receipt, err := r.Erase(ctx, r.ours.operator(), retention.Subject{User: r.ours.user.ID}, uuid.Nil)
 	if err != nil || receipt.Records != 2 {
 		t.Fatalf("%+v %v", receipt, err)
@@ -250,10 +252,13 @@ func TestEraseAUser(t *testing.T) {
 	if got := r.calls(t, r.ours, "true"); got != "1" || r.calls(t, r.ours, "id = $1", theirs.ID) != "1" {
 		t.Errorf("%s calls are left, want a colleague's", got)
 	}
-	for _, n := range []store.NewCall{key, upKey} {
+	for _, n := range []store.NewCall{key, upKey, early} {
 		if _, err := r.DB.Replay(ctx, n); fault.Code(err) != "call-gone" {
 			t.Errorf("the click again: %v", err)
 		}
+	}
+	if got := r.value(t, "ctd_app", r.ours.id, "SELECT count(fingerprint) || ' of ' || count(*) FROM idempotency"); got != "1 of 4" {
+		t.Errorf("%s fingerprints are left, want a colleague's", got)
 	}
 	if _, err := r.auth.Person(ctx, r.ours.by(), r.ours.user.ID); err != nil {
 		t.Errorf("the account: %v", err)

@@ -118,9 +118,19 @@ func (e Erasure) takeAlong(tx *gorm.DB) (live int64, err error) {
 		return 0, err
 	}
 	if e.Subject.Kind() == models.SubjectUser {
-		err = tx.Where("tenant_id = ? AND user_id = ? AND at <= ?", e.Subject.Tenant, e.Subject.User, e.Before).Delete(&models.Refusal{}).Error
+		err = e.takeClicks(tx)
 	}
 	return res.RowsAffected, err
+}
+
+// takeClicks takes what else hangs on a user's clicks: those that were refused, and
+// what those are known by whose call has gone before, at 0 days.
+func (e Erasure) takeClicks(tx *gorm.DB) error {
+	of := tx.Where("tenant_id = ? AND user_id = ?", e.Subject.Tenant, e.Subject.User).Session(&gorm.Session{})
+	if err := of.Where("at <= ?", e.Before).Delete(&models.Refusal{}).Error; err != nil {
+		return err
+	}
+	return of.Model(&models.Idempotency{}).Where("call_id IS NULL AND fingerprint IS NOT NULL").Update("fingerprint", nil).Error
 }
 
 func (e Erasure) batch(tx *gorm.DB) (rows []Erased, err error) {

@@ -244,6 +244,15 @@ func TestFollowRole(t *testing.T) {
 		}
 	})
 	b.as(t, "ctd_follow", uuid.Nil, func(tx *sql.Tx) {
+		res, err := tx.Exec("DELETE FROM call_words")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, _ := res.RowsAffected(); n != 2 {
+			t.Errorf("ctd_follow deletes %d words, want the 2 of the call that lives", n)
+		}
+	})
+	b.as(t, "ctd_follow", uuid.Nil, func(tx *sql.Tx) {
 		res, err := tx.Exec("UPDATE calls SET dispatch = 'doubt' WHERE id IN ($1, $2)", call.ID, other.ID)
 		if err != nil {
 			t.Fatal(err)

@@ -23,9 +23,9 @@ const (
 // smaller one may do.
 var ErrBatchTime = errors.New("the batch took too long")
 
-// PurgeTimes is how long logs are kept, and how long before they are anonymous;
-// zero: for ever.
-type PurgeTimes struct{ Anonymise, Logs, Audit time.Duration }
+// PurgeTimes is after how long the audit names no network and refused clicks go,
+// and after how long the audit itself goes; zero: never.
+type PurgeTimes struct{ Anonymise, Audit time.Duration }
 
 // StartPurge begins a run of the purge; had is false when another replica is at it
 // or no run is due. A run that was left behind gets its evidence here.
@@ -158,22 +158,13 @@ var others = []ended{
 	{row: &models.Replica{}, name: "replicas", key: "id"},
 	{row: &models.Grant{}, name: "grants", key: "id", held: true},
 	{row: &models.User{}, name: "users", key: "id", where: "deleted_at <= statement_timestamp() - interval '90 days'", held: true},
-	{row: &models.Refusal{}, name: "refusals", key: "id", where: "at <= ctd_before('logs_before')"},
+	{row: &models.Refusal{}, name: "refusals", key: "id", where: "at <= ctd_before('anonymise_before')"},
 	{row: &models.Audit{}, name: "audit", key: "id", where: "at <= ctd_before('audit_before')"},
 }
 
-// anonymous is what is made anonymous before it ends.
-var anonymous = []struct {
-	row   any
-	name  string
-	blank []string
-}{
-	{&models.Refusal{}, "refusals", []string{"user_id", "grant_id", "support_code"}},
-	{&models.Audit{}, "audit", []string{"network"}},
-}
-
-// OtherKinds is how many kinds of record DeleteOthers knows.
-var OtherKinds = len(others) + len(anonymous)
+// OtherKinds is how many kinds of record DeleteOthers knows: the last is the
+// network of audit entries, which goes before they do.
+var OtherKinds = len(others) + 1
 
 // DeleteOthers deletes, or makes anonymous, at most limit records of a kind, 0 to
 // OtherKinds-1, whose time has come: used keys after 24 hours, daily keys after 48,
@@ -199,14 +190,9 @@ func (d *DB) DeleteOthers(ctx context.Context, t Term, kind int, kept PurgeTimes
 
 func pick(tx *gorm.DB, kind, limit int) *gorm.DB {
 	if kind >= len(others) {
-		a := anonymous[kind-len(others)]
-		set := map[string]any{}
-		for _, column := range a.blank {
-			set[column] = nil
-		}
-		return tx.Model(a.row).
-			Where("id = ANY (ARRAY(SELECT id FROM "+a.name+" WHERE at <= ctd_before('anonymise_before') AND "+a.blank[0]+" IS NOT NULL ORDER BY at LIMIT ?))", limit).
-			Updates(set)
+		return tx.Model(&models.Audit{}).
+			Where("id = ANY (ARRAY(SELECT id FROM audit WHERE at <= ctd_before('anonymise_before') AND network IS NOT NULL ORDER BY at LIMIT ?))", limit).
+			Update("network", nil)
 	}
 	o := others[kind]
 	of := "SELECT " + o.key + " FROM " + o.name
@@ -226,7 +212,7 @@ func pick(tx *gorm.DB, kind, limit int) *gorm.DB {
 // nameMoments names the moments that the policies on logs and audit ask for, by
 // Postgres's clock.
 func nameMoments(tx *gorm.DB, kept PurgeTimes) error {
-	for name, age := range map[string]time.Duration{"anonymise": kept.Anonymise, "logs": kept.Logs, "audit": kept.Audit} {
+	for name, age := range map[string]time.Duration{"anonymise": kept.Anonymise, "audit": kept.Audit} {
 		if age <= 0 {
 			continue
 		}
@@ -244,7 +230,7 @@ type Due struct {
 	OverdueSeconds int64 // of the call that ended first
 	Refusals       int64 // to delete
 	Audit          int64 // likewise
-	Anonymise      int64 // refusals and audit entries to make anonymous
+	Anonymise      int64 // audit entries to make anonymous
 	Grants         int64
 	Users          int64
 	Contracts      int64 // to wipe
@@ -259,10 +245,9 @@ func (d *DB) CountDue(ctx context.Context, kept PurgeTimes) (due Due, err error)
 		return tx.Raw(`SELECT
 			(SELECT count(*) FROM calls WHERE expires_at <= statement_timestamp()) AS calls,
 			coalesce((SELECT extract(epoch FROM statement_timestamp() - min(expires_at)) FROM calls WHERE expires_at <= statement_timestamp()), 0)::bigint AS overdue_seconds,
-			(SELECT count(*) FROM refusals WHERE at <= ctd_before('logs_before')) AS refusals,
+			(SELECT count(*) FROM refusals WHERE at <= ctd_before('anonymise_before')) AS refusals,
 			(SELECT count(*) FROM audit WHERE at <= ctd_before('audit_before')) AS audit,
-			(SELECT count(*) FROM refusals WHERE at <= ctd_before('anonymise_before') AND user_id IS NOT NULL)
-				+ (SELECT count(*) FROM audit WHERE at <= ctd_before('anonymise_before') AND network IS NOT NULL) AS anonymise,
+			(SELECT count(*) FROM audit WHERE at <= ctd_before('anonymise_before') AND network IS NOT NULL) AS anonymise,
 			(SELECT count(*) FROM grants) AS grants,
 			(SELECT count(*) FROM users WHERE deleted_at <= statement_timestamp() - interval '90 days') AS users,
 			(SELECT count(*) FROM tenants) AS contracts`).Scan(&due).Error

@@ -17,7 +17,7 @@ import (
 )
 
 // kept are the times of the logs, as the configuration has them.
-var kept = store.PurgeTimes{Anonymise: 14 * models.Day, Logs: 90 * models.Day, Audit: 365 * models.Day}
+var kept = store.PurgeTimes{Anonymise: 14 * models.Day, Audit: 365 * models.Day}
 
 // startPurge has the lease of the purge.
 func (b *bundle) startPurge(t *testing.T) store.Term {
@@ -188,7 +188,7 @@ func TestDeleteOthers(t *testing.T) {
 	b := newBundle(t)
 	b.aged(t)
 	n := b.deleteOthers(t)
-	if want := int64(len(agedRows) + 2); n != want { // and two are made anonymous
+	if want := int64(len(agedRows) + 1); n != want { // and one is made anonymous
 		t.Errorf("%d, want %d", n, want)
 	}
 	if again := b.deleteOthers(t); again != 0 {
@@ -196,16 +196,14 @@ func TestDeleteOthers(t *testing.T) {
 	}
 	for table, want := range map[string]int{
 		"idempotency": 1, "tokens": 3, "pairing_codes": 1, "replicas": 1, "daily_keys": 1, "calls": 1, "grants": 2, "searches": 1,
-		"sessions": 1, "revocations": 1, "password_links": 1, "authorization_codes": 1, "users": 2, "refusals": 2, "audit": 2,
+		"sessions": 1, "revocations": 1, "password_links": 1, "authorization_codes": 1, "users": 2, "refusals": 1, "audit": 2,
 	} {
 		if left := b.count(t, table); left != want {
 			t.Errorf("%d rows of %s are left, want %d", left, table, want)
 		}
 	}
 	for query, want := range map[string]int{
-		"SELECT 1 FROM refusals WHERE user_id IS NULL AND grant_id IS NULL AND support_code IS NULL AND code = 'star-code'": 1,
-		"SELECT 1 FROM refusals WHERE user_id IS NOT NULL AND support_code IS NOT NULL":                                     1,
-		"SELECT 1 FROM audit WHERE network IS NULL":                                                                         1, "SELECT 1 FROM audit WHERE network = '192.0.2.0/24'": 1,
+		"SELECT 1 FROM audit WHERE network IS NULL": 1, "SELECT 1 FROM audit WHERE network = '192.0.2.0/24'": 1,
 	} {
 		if got := len(b.pick(t, query)); got != want {
 			t.Errorf("%s: %d, want %d", query, got, want)
@@ -245,7 +243,7 @@ var agedRows = []struct{ table, columns, values, at string }{
 	{"grants", "id, tenant_id, user_id, client_id, device_name, support_code, scopes, made_by, expires_at",
 		"gen_random_uuid(), $1, $2, 'extension', 'x', translate(substr(md5(random()::text), 1, 6), '0123456789abcdef', 'ABCDEFGHIJKLMNOP'), '', 'user', %s", "now() - interval '90 days'"},
 	{"users", "id, tenant_id, email, role, deleted_at", "gen_random_uuid(), $1, gen_random_uuid()::text, 'user', %s", "now() - interval '90 days'"},
-	{"refusals", "id, tenant_id, user_id, grant_id, code, support_code, at", "gen_random_uuid(), $1, $2, gen_random_uuid(), 'star-code', 'ABCDEF', %s", "now() - interval '90 days'"},
+	{"refusals", "id, tenant_id, user_id, grant_id, code, support_code, at", "gen_random_uuid(), $1, $2, gen_random_uuid(), 'star-code', 'ABCDEF', %s", "now() - interval '14 days'"},
 	{"audit", "id, tenant_id, actor_kind, action, network, at", "gen_random_uuid(), $1, 'system', 'test', '192.0.2.0/24', %s", "now() - interval '365 days'"},
 	{"tokens", "id, tenant_id, grant_id, kind, hash, expires_at", "gen_random_uuid(), $1, (SELECT id FROM grants WHERE expires_at > now() LIMIT 1), 'refresh', sha256(gen_random_uuid()::text::bytea), %s", "now()"},
 }
@@ -269,10 +267,8 @@ func (b *bundle) aged(t *testing.T) {
 			b.asOwner(t, fmt.Sprintf("INSERT INTO "+row.table+" ("+row.columns+") SELECT "+row.values+" FROM (SELECT $1::uuid, $2::uuid) args", row.at+side), b.tenant.ID, b.user.ID)
 		}
 	}
-	for _, table := range []string{"refusals", "audit"} { // the younger: on both sides of being anonymous
-		b.asOwner(t, "UPDATE "+table+" SET at = now() - interval '14 days 1 second' WHERE at > now() - CASE '"+table+"' WHEN 'audit' THEN interval '365 days' ELSE interval '90 days' END")
-	}
-	b.asOwner(t, "INSERT INTO refusals (id, tenant_id, user_id, code, support_code, at) VALUES (gen_random_uuid(), $1, $2, 'star-code', 'ABCDEF', now() - interval '13 days 23:59')", b.tenant.ID, b.user.ID)
+	// The younger: on both sides of being anonymous.
+	b.asOwner(t, "UPDATE audit SET at = now() - interval '14 days 1 second' WHERE at > now() - interval '365 days'")
 	b.asOwner(t, "INSERT INTO audit (id, tenant_id, actor_kind, action, network, at) VALUES (gen_random_uuid(), $1, 'system', 'test', '192.0.2.0/24', now() - interval '13 days 23:59')", b.tenant.ID)
 }
 
@@ -319,8 +315,8 @@ func TestBareDeleteTakesWhatIsDue(t *testing.T) {
 		moment, name, table string
 		want                int64
 	}{
-		{"logs_before", "now() - interval '90 days'", "refusals", 1}, {"logs_before", "now() + interval '1 year'", "refusals", 3},
-		{"anonymise_before", "now()", "refusals", 0}, {"audit_before", "now() - interval '365 days'", "audit", 1}, {"anonymise_before", "now()", "audit", 0},
+		{"anonymise_before", "now() - interval '14 days'", "refusals", 1}, {"anonymise_before", "now() + interval '1 year'", "refusals", 2},
+		{"audit_before", "now() - interval '365 days'", "audit", 1}, {"anonymise_before", "now()", "audit", 0},
 	} {
 		b.as(t, "ctd_purger", uuid.Nil, func(tx *sql.Tx) {
 			if _, err := tx.Exec("SELECT set_config('app." + c.moment + "', (" + c.name + ")::text, true)"); err != nil {

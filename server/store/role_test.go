@@ -258,6 +258,66 @@ func TestExpiryHoldsForTheAPI(t *testing.T) {
 	}
 }
 
+// A record ends by the role whose part it is: the API takes living ones back, what
+// follows the PBX those that are up, the purge those that are due; shortening brings
+// an end forward, and nobody puts one off.
+func TestEachRoleEndsARecordItsOwnWay(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	b.dueCalls(t, 1)
+	b.asOwner(t, "UPDATE calls SET status = 'disconnected', rank = 4, reason = 'hangUp', diagnosis = 'hung-up', caller_answered_at = created_at, connected_at = created_at, ended_at = created_at")
+	up := b.startCall(t, "020 123 4567")
+	b.advance(t, b.startCall(t, "020 123 4568"), ended)
+	const denied = "42501"
+	type end struct {
+		rows int64
+		code string // of the error
+	}
+	no := end{code: denied}
+	ways := map[string]struct{ remove, earlier, later end }{
+		"ctd_app":       {end{rows: 2}, no, no},
+		"ctd_follow":    {end{rows: 1}, no, no},
+		"ctd_purger":    {end{rows: 1}, no, no},
+		"ctd_retention": {no, end{rows: 3}, end{code: "23514"}},
+		"ctd_auth":      {no, no, no},
+		"ctd_support":   {no, no, no},
+		"ctd_operator":  {no, no, no},
+	}
+	roles := names(t, b.raw, `SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'ctd\_%' AND NOT rolcanlogin`)
+	if len(roles) != len(ways) {
+		t.Errorf("the roles are %v", roles)
+	}
+	for _, role := range roles {
+		for statement, want := range map[string]end{
+			"DELETE FROM calls": ways[role].remove,
+			"UPDATE calls SET expires_at = expires_at - interval '1 second'":      ways[role].earlier,
+			"UPDATE calls SET expires_at = expires_at + interval '1 millisecond'": ways[role].later,
+		} {
+			b.as(t, role, b.tenant.ID, func(tx *sql.Tx) {
+				res, err := tx.Exec(statement)
+				if state(err) != want.code {
+					t.Errorf("%s, %s: %v", role, statement, err)
+					return
+				}
+				if err != nil {
+					return
+				}
+				if n, _ := res.RowsAffected(); n != want.rows {
+					t.Errorf("%s, %s: %d rows, want %d", role, statement, n, want.rows)
+				}
+			})
+		}
+	}
+	for end, want := range map[string]string{"1 hour": "", "1 year": "23514"} {
+		b.as(t, "ctd_retention", b.tenant.ID, func(tx *sql.Tx) {
+			_, err := tx.Exec("UPDATE call_words SET expires_at = now() + interval '"+end+"' WHERE call_id = $1", up.ID)
+			if state(err) != want {
+				t.Errorf("words end in %s: %v", end, err)
+			}
+		})
+	}
+}
+
 // The last moment of a record, to the millisecond: no sleep, Postgres's own clock.
 func TestRecordEndsAtItsInstant(t *testing.T) {
 	t.Parallel()
