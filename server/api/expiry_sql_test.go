@@ -66,16 +66,16 @@ func (p *sqlPool) owner(t *testing.T, id uuid.UUID) (n int) {
 func (p *sqlPool) lengthen(t *testing.T, id uuid.UUID, end time.Time) {
 	t.Helper()
 	p.as(t, func(tx *sql.Tx) error {
-		if _, err := tx.Exec("ALTER TABLE calls DISABLE TRIGGER USER"); err != nil {
+		if _, err := tx.Exec("ALTER TABLE calls DISABLE TRIGGER USER; ALTER TABLE call_words DISABLE TRIGGER USER"); err != nil {
 			return err
 		}
 		if _, err := tx.Exec("UPDATE calls SET expires_at = $2 WHERE id = $1", id, end); err != nil {
 			return err
 		}
-		if _, err := tx.Exec("ALTER TABLE calls ENABLE TRIGGER USER"); err != nil {
+		if _, err := tx.Exec("UPDATE call_words SET expires_at = $2 WHERE call_id = $1", id, end); err != nil {
 			return err
 		}
-		_, err := tx.Exec("UPDATE call_words SET expires_at = $2 WHERE call_id = $1", id, end)
+		_, err := tx.Exec("ALTER TABLE calls ENABLE TRIGGER USER; ALTER TABLE call_words ENABLE TRIGGER USER")
 		return err
 	})
 }
