@@ -13,8 +13,9 @@ export const quiet = [
   '--no-sandbox', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic',
   '--no-first-run', '--no-default-browser-check', '--disable-domain-reliability', '--no-pings',
   '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
-  '--gaia-url=http://127.0.0.1:1', '--google-apis-url=http://127.0.0.1:1', '--component-updater=url-source=http://127.0.0.1:1',
-  '--disable-features=AutofillServerCommunication,OptimizationHints,MediaRouter,DialMediaRouteProvider,Translate,NetworkTimeServiceQuerying',
+  '--gaia-url=http://127.0.0.1:1', '--gcm-checkin-url=http://127.0.0.1:1', '--gcm-registration-url=http://127.0.0.1:1',
+  '--google-apis-url=http://127.0.0.1:1', '--component-updater=url-source=http://127.0.0.1:1',
+  '--disable-features=AutofillServerCommunication,OptimizationHints,MediaRouter,DialMediaRouteProvider,Translate,NetworkTimeServiceQuerying,AimEnabled,AimServerEligibilityEnabled',
 ];
 
 /**

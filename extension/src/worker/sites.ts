@@ -39,7 +39,9 @@ async function permittedMatches(): Promise<string[]> {
 /** The page in front; where our own page is (the popup as a tab or a window), the page that was in front before it. */
 async function activeTab(): Promise<number | null> {
   const [tab] = await chrome.tabs.query({ active: true, lastFocusedWindow: true });
-  if (tab?.url?.startsWith(chrome.runtime.getURL('')) !== true) return tab?.id ?? null;
+  // Not by the tab's address: Chromium 148 tells that of a tab of our own as little as that of any other.
+  const own = await chrome.runtime.getContexts({ contextTypes: [chrome.runtime.ContextType.TAB] });
+  if (!own.some((one) => one.tabId === tab?.id)) return tab?.id ?? null;
   const pages = (await chrome.tabs.query({})).filter((one) => one.url !== undefined && /^https?:/.test(one.url));
   return pages.sort((a, b) => (b.lastAccessed ?? 0) - (a.lastAccessed ?? 0))[0]?.id ?? null;
 }
