@@ -158,41 +158,54 @@ func TestPurgerDies(t *testing.T) {
 	}
 }
 
-// The line to Postgres goes down within a batch, before it is committed: the batch
-// is undone, and another replica does it.
+// The line to Postgres goes down within a batch: it is undone whole, or done whole
+// when its end was sent already; another replica does the rest, and what the evidence
+// counts is what went.
 func TestPurgerLosesItsLine(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
 	const due = 20
-	b.calls(due, 1)
-	// The end of the batch, in its transaction, waits.
-	b.asOwner(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.calls > OLD.calls THEN PERFORM pg_sleep(1.5); END IF; RETURN NEW; END'`)
-	b.asOwner("CREATE TRIGGER wait BEFORE UPDATE ON leases FOR EACH ROW EXECUTE FUNCTION wait()")
-	line := testdb.NewLine(t, b.url)
-	job := b.job(nil)
-	job.DB = b.open(line.URL)
-	ended := make(chan error, 1)
-	go func() { _, err := job.Once(t.Context()); ended <- err }()
-	b.eventually("it is within the batch", func() bool {
-		var n int
-		err := b.raw.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'").Scan(&n)
-		return err == nil && n == 1
-	})
-	line.Cut()
-	if err := <-ended; err == nil {
-		t.Error("no error")
-	}
-	if n := b.left("true"); n != due+1 {
-		t.Errorf("%d are left, of %d: half a batch", n, due+1)
-	}
-	b.asOwner("DROP TRIGGER wait ON leases")
-	other := b.job(nil)
-	other.Patience = deadline
-	if done, err := other.Once(t.Context()); err != nil || done.Calls != due {
-		t.Errorf("%+v %v", done, err)
-	}
-	if c := b.chain(); c.Calls != due || c.Interrupted != 1 || c.Runs != 2 {
-		t.Errorf("%+v", c)
+	for _, tc := range []struct {
+		name, table, when string
+		done              int64 // of the batch
+	}{
+		{"while it deletes", "calls", "BEFORE DELETE ON calls FOR EACH STATEMENT", 0},
+		{"while it ends", "leases", "BEFORE UPDATE ON leases FOR EACH ROW WHEN (NEW.calls > OLD.calls)", due},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			b.calls(due, 1)
+			b.asOwner(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END'`)
+			b.asOwner("CREATE TRIGGER wait " + tc.when + " EXECUTE FUNCTION wait()")
+			line := testdb.NewLine(t, b.url)
+			job := b.job(nil)
+			job.DB = b.open(line.URL)
+			ended := make(chan error, 1)
+			go func() { _, err := job.Once(t.Context()); ended <- err }()
+			asleep := func() bool {
+				var n int
+				err := b.raw.QueryRow("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'").Scan(&n)
+				return err == nil && n == 1
+			}
+			b.eventually("it is within the batch", asleep)
+			line.Cut()
+			if err := <-ended; err == nil {
+				t.Error("no error")
+			}
+			b.eventually("Postgres has seen that, too", func() bool { return !asleep() })
+			b.asOwner("DROP TRIGGER wait ON " + tc.table) // waits for the end of whoever has the table
+			if n := b.left("true"); n != due+1-int(tc.done) {
+				t.Errorf("%d are left, of %d: half a batch", n, due+1)
+			}
+			other := b.job(nil)
+			other.Patience = deadline
+			if done, err := other.Once(t.Context()); err != nil || done.Calls != due-tc.done {
+				t.Errorf("%+v %v", done, err)
+			}
+			if c := b.chain(); c.Calls != due || c.Interrupted != 1 || c.Runs != 2 {
+				t.Errorf("%+v", c)
+			}
+		})
 	}
 }
 

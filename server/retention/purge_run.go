@@ -16,7 +16,7 @@ import (
 
 // How much a batch takes; the next when that was too much for its time limit.
 var (
-	callBatches  = []int{1000, 250, 50} // a click that comes meanwhile waits for no more than one
+	callBatches  = []int{100, 25} // a click that comes meanwhile waits for no more than one
 	otherBatches = []int{1000, 100}
 	userBatches  = []int{20, 5, 1} // much hangs on a user
 )

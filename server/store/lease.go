@@ -87,9 +87,18 @@ func (d *DB) take(ctx context.Context, l Lease, w Want, left func(*gorm.DB, mode
 // keep has the lease for another LeaseFor and adds to what the run has done: the
 // last statement of each of its transactions, which ErrLeaseLost undoes.
 func (t Term) keep(tx *gorm.DB, calls, others int64) error {
-	res := tx.Exec(`UPDATE leases SET until = clock_timestamp() + make_interval(secs => ?), calls = calls + ?, others = others + ?
+	return t.lost(t.keeping(tx, calls, others))
+}
+
+func (t Term) keeping(tx *gorm.DB, calls, others int64) *gorm.DB {
+	return tx.Exec(`UPDATE leases SET until = clock_timestamp() + make_interval(secs => ?), calls = calls + ?, others = others + ?
 		WHERE name = ? AND term = ? AND started_at IS NOT NULL`, LeaseFor.Seconds(), calls, others, t.lease.name, t.N)
-	return t.lost(res)
+}
+
+// hold locks the lease until the transaction ends, so that nobody takes it meanwhile;
+// no row: it was taken.
+func (t Term) hold(tx *gorm.DB) *gorm.DB {
+	return tx.Exec("SELECT FROM leases WHERE name = ? AND term = ? AND started_at IS NOT NULL FOR UPDATE", t.lease.name, t.N)
 }
 
 // state gives what the run has done so far, and locks it.

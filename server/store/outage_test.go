@@ -33,6 +33,24 @@ func TestPostgresIsDown(t *testing.T) {
 	}
 }
 
+// What waits in vain for somebody else's lock is a fault, also where a page of rows
+// was to come.
+func TestPostgresIsBusy(t *testing.T) {
+	t.Parallel()
+	b := newBundle(t)
+	tx, err := b.raw.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // that is the plan
+	if _, err := tx.Exec("LOCK TABLE calls IN ACCESS EXCLUSIVE MODE"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.db.History(context.Background(), b.tenant.ID, b.user.ID, store.Page{Limit: 10}, store.Search{}); fault.Code(err) != "postgres-unavailable" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // The line is cut under a pool that has connections, and mended.
 func TestPostgresIsCut(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -74,16 +75,17 @@ func (d *DB) KeepPurge(ctx context.Context, t Term) error {
 	return d.batch(ctx, func(tx *gorm.DB) error { return t.keep(tx, 0, 0) })
 }
 
+// batchTerms are those of a batch.
+var batchTerms = terms{role: rolePurger, statement: batchTime, lock: batchLock}
+
 // batch runs fn in a transaction of ctd_purger whose statements have the limits of
 // a batch.
 func (d *DB) batch(ctx context.Context, fn func(*gorm.DB) error) error {
-	err := d.as(ctx, rolePurger, uuid.Nil, func(tx *gorm.DB) error {
-		err := tx.Exec("SELECT set_config('statement_timeout', ?, true), set_config('lock_timeout', ?, true)", millis(batchTime), millis(batchLock)).Error
-		if err != nil {
-			return err
-		}
-		return fn(tx)
-	})
+	return tooLong(d.on(ctx, batchTerms, fn))
+}
+
+// tooLong adds ErrBatchTime where a limit of a batch was reached.
+func tooLong(err error) error {
 	// 57014 query_canceled, 55P03 lock_not_available (PostgreSQL manual, appendix A).
 	var se *sqlError
 	if errors.As(err, &se) && (se.state == "57014" || se.state == "55P03") {
@@ -105,7 +107,7 @@ type Batch struct {
 // ctd_purger, which cannot see, so not delete, any other. Rows that somebody holds
 // are left out. Errors: ErrBatchTime; ErrLeaseLost, and nothing was deleted.
 func (d *DB) DeleteDue(ctx context.Context, t Term, b Batch) (gone []models.Call, err error) {
-	return d.deleteCalls(ctx, t, func(tx *gorm.DB) *gorm.DB {
+	which := func(tx *gorm.DB) *gorm.DB {
 		// The moment is written as well: the policy's is no condition of an index. And
 		// ANY (ARRAY …), because for IN the planner may read the whole table (tried).
 		if len(b.IDs) > 0 {
@@ -113,23 +115,41 @@ func (d *DB) DeleteDue(ctx context.Context, t Term, b Batch) (gone []models.Call
 		}
 		return tx.Where(`id = ANY (ARRAY(SELECT id FROM calls WHERE expires_at <= statement_timestamp() AND expires_at >= ?
 			ORDER BY expires_at LIMIT ? FOR UPDATE SKIP LOCKED))`, b.From, b.Limit)
-	}, func(tx *gorm.DB, n int64) error { return t.keep(tx, n, 0) })
+	}
+	return d.deleteCalls(ctx, t, which, func(count *trip, n int64) { count.add(t.keeping(count.write, n, 0)) })
 }
 
-func (d *DB) deleteCalls(ctx context.Context, t Term, which func(*gorm.DB) *gorm.DB, count func(*gorm.DB, int64) error) (gone []models.Call, err error) {
-	err = d.batch(ctx, func(tx *gorm.DB) error {
-		gone = nil
-		if err := unsynced(tx); err != nil { // what the run counts goes with it; its evidence waits for all
-			return err
-		}
+// deleteCalls deletes a batch in two trips: a batch is small, and what is said between
+// its statements would cost as much as they do. The lease is looked at, and held, in
+// the first, so that nothing of the second can fail; count adds up there what went.
+// Unsynced: what the run counts goes with it, and its evidence waits for all.
+func (d *DB) deleteCalls(ctx context.Context, t Term, which func(*gorm.DB) *gorm.DB, count func(*trip, int64)) (gone []models.Call, err error) {
+	m := batchTerms
+	m.unsynced = true
+	err = d.travel(ctx, func(s session) error {
+		first := d.newTrip()
+		first.beginOn(m)
+		var held bool
+		first.add(t.hold(first.write)).Exec(func(tag pgconn.CommandTag) error { held = tag.RowsAffected() == 1; return nil })
 		columns := []clause.Column{{Name: "id"}, {Name: "tenant_id"}, {Name: "user_id"}, {Name: "expires_at"}, {Name: "ended_at"}}
-		if err := which(tx.Clauses(clause.Returning{Columns: columns})).Delete(&gone).Error; err != nil {
+		deleted := which(first.write.Clauses(clause.Returning{Columns: columns})).Delete(&models.Call{})
+		if deleted.Error != nil {
+			return deleted.Error
+		}
+		first.add(deleted).Query(findAll(&gone))
+		if err := s.send(first); err != nil {
 			return err
 		}
-		return count(tx, int64(len(gone)))
+		if !held {
+			return ErrLeaseLost
+		}
+		second := d.newTrip()
+		count(second, int64(len(gone)))
+		second.commit()
+		return s.send(second)
 	})
 	if err != nil {
-		return nil, err
+		return nil, tooLong(err)
 	}
 	return gone, nil
 }

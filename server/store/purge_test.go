@@ -55,6 +55,47 @@ func (b *bundle) countDue(t *testing.T) int64 {
 	return due.Calls
 }
 
+// A batch does not wait for the disk; the evidence, which comes after it, waits for
+// both.
+func TestBatchesDoNotWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := newBundle(t)
+	b.asOwner(t, `CREATE TABLE seen (what text, waits text);
+		CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN INSERT INTO seen VALUES (TG_TABLE_NAME, current_setting('synchronous_commit')); RETURN NULL; END $$;
+		CREATE TRIGGER see AFTER DELETE ON calls EXECUTE FUNCTION see();
+		CREATE TRIGGER see AFTER INSERT ON evidence EXECUTE FUNCTION see();
+		ALTER DATABASE `+b.database(t)+` SET synchronous_commit = on`)
+	b.dueCalls(t, 3)
+	db := openStore(t, b.url, 1) // its connection begins with that
+	term, had, err := db.StartPurge(ctx, store.Want{Holder: uuid.New(), Every: time.Minute, AtOnce: true})
+	if err != nil || !had {
+		t.Fatal(had, err)
+	}
+	if gone, err := db.DeleteDue(ctx, term, store.Batch{Limit: 10}); err != nil || len(gone) != 3 {
+		t.Fatal(len(gone), err)
+	}
+	if _, err := db.EndPurge(ctx, term, false); err != nil {
+		t.Fatal(err)
+	}
+	var seen string
+	if err := b.raw.QueryRow("SELECT string_agg(what || ' ' || waits, ', ' ORDER BY what) FROM seen").Scan(&seen); err != nil {
+		t.Fatal(err)
+	}
+	if want := "calls off, evidence on"; seen != want {
+		t.Errorf("%s, want %s", seen, want)
+	}
+}
+
+func (b *bundle) database(t *testing.T) (name string) {
+	t.Helper()
+	if err := b.raw.QueryRow("SELECT quote_ident(current_database())").Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
 func TestDeleteDue(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

@@ -142,12 +142,7 @@ type lookedTo struct {
 }
 
 func (d *DB) asRetention(ctx context.Context, tenant uuid.UUID, fn func(*gorm.DB) error) error {
-	return d.as(ctx, roleRetention, tenant, func(tx *gorm.DB) error {
-		if err := tx.Exec("SELECT set_config('statement_timeout', ?, true)", millis(restampLimit)).Error; err != nil {
-			return err
-		}
-		return fn(tx)
-	})
+	return d.on(ctx, terms{role: roleRetention, tenant: tenant, statement: restampLimit}, fn)
 }
 
 // BeginRestamp begins the shortening of a tenant's records, total in all, in the
@@ -217,10 +212,8 @@ func (p restampPlan) first() bool { return p.KeptMS > p.open.KeptMS }
 // postgres-unavailable also when size was too much for the time.
 func (d *DB) Restamp(ctx context.Context, t Term, tenant uuid.UUID, ceiling time.Duration, size int, about func([]Moved)) (done Restamped, err error) {
 	tip := false
-	err = d.asRetention(ctx, tenant, func(tx *gorm.DB) error {
-		if err := unsynced(tx); err != nil { // where it stands goes with it; lowering kept_ms waits for all
-			return err
-		}
+	// Unsynced: where it stands goes with it, and lowering kept_ms waits for all.
+	err = d.on(ctx, terms{role: roleRetention, tenant: tenant, unsynced: true, statement: restampLimit}, func(tx *gorm.DB) error {
 		plan, err := lockRestamp(tx, tenant, "SHARE")
 		if err != nil {
 			return err

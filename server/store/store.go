@@ -145,50 +145,70 @@ func (d *DB) ask(ctx context.Context, as Asker, fn func(*gorm.DB) error) error {
 
 // become changes the role within a transaction.
 func become(tx *gorm.DB, as Asker) error {
+	return terms{role: as.role, tenant: as.tenant}.set(tx).Error
+}
+
+// takeRole is the first statement of a transaction.
+const takeRole = "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true)"
+
+// terms is how a transaction is done. All of it lasts as long as the transaction, so
+// that a pooled connection carries nothing to the next.
+type terms struct {
+	role   dbRole
+	tenant uuid.UUID
+	// It does not wait for the disk: for a change that may be lost in a crash of
+	// Postgres, because the next look finds out again. The log goes to the disk evenly
+	// behind it, where a large commit holds up every click that comes at its time.
+	unsynced bool
+	// Limits of a statement and of its wait for a lock; zero: the connection's.
+	statement, lock time.Duration
+}
+
+// set says the terms, in one statement.
+func (m terms) set(tx *gorm.DB) *gorm.DB {
 	of := ""
-	if as.tenant != uuid.Nil {
-		of = as.tenant.String()
+	if m.tenant != uuid.Nil {
+		of = m.tenant.String()
 	}
-	return tx.Exec(takeRole, string(as.role), of).Error
+	query, args := takeRole, []any{string(m.role), of}
+	more := func(name, value string) {
+		query += ", set_config(?, ?, true)"
+		args = append(args, name, value)
+	}
+	if m.unsynced {
+		more("synchronous_commit", "off")
+	}
+	if m.statement > 0 {
+		more("statement_timeout", millis(m.statement))
+	}
+	if m.lock > 0 {
+		more("lock_timeout", millis(m.lock))
+	}
+	return tx.Exec(query, args...)
 }
 
-const (
-	takeRole         = "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true)"
-	takeRoleUnsynced = "SELECT set_config('role', ?, true), set_config('synchronous_commit', 'off', true)"
-)
-
-// as runs fn in a transaction of the role. The role and the tenant last as long
-// as the transaction, so that a pooled connection carries neither to the next.
+// as runs fn in a transaction of the role.
 func (d *DB) as(ctx context.Context, role dbRole, tenant uuid.UUID, fn func(*gorm.DB) error) error {
-	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
-	defer cancel()
-	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := become(tx, Asker{role: role, tenant: tenant}); err != nil {
-			return err
-		}
-		return fn(tx)
-	})
-	return clean(err)
+	return d.on(ctx, terms{role: role, tenant: tenant}, fn)
 }
 
-// asUnsynced is as for a change that may be lost in a crash of Postgres, because
-// adoption finds out again: it does not wait for the disk.
+// asUnsynced is as, and does not wait for the disk.
 func (d *DB) asUnsynced(ctx context.Context, role dbRole, fn func(*gorm.DB) error) error {
+	return d.on(ctx, terms{role: role, unsynced: true}, fn)
+}
+
+// on runs fn in a transaction on the terms.
+func (d *DB) on(ctx context.Context, m terms, fn func(*gorm.DB) error) error {
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
 	err := d.gorm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
-		if err := tx.Exec(takeRoleUnsynced, string(role)).Error; err != nil {
+		if err := m.set(tx).Error; err != nil {
 			return err
 		}
 		return fn(tx)
 	})
 	return clean(err)
 }
-
-// unsynced has a transaction not wait for the disk: for one of many, whose loss in a
-// crash of Postgres the next look makes good. The log goes to the disk evenly
-// behind it, where a large commit holds up every click that comes at its time.
-func unsynced(tx *gorm.DB) error { return tx.Exec("SET LOCAL synchronous_commit = off").Error }
 
 // CheckLogin refuses a login role that row-level security would not hold.
 func (d *DB) CheckLogin(ctx context.Context) error {

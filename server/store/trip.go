@@ -47,7 +47,7 @@ func (t *trip) take(role dbRole, tenant uuid.UUID) {
 }
 
 // takeUnsynced is take for a change that may be lost in a crash of Postgres: see
-// asUnsynced.
+// terms.
 func (t *trip) takeUnsynced(role dbRole) {
 	t.ask("SELECT set_config('role', $1, true), set_config('synchronous_commit', 'off', true)", string(role))
 }
@@ -57,6 +57,12 @@ func (t *trip) takeUnsynced(role dbRole) {
 func (t *trip) begin(role dbRole, tenant uuid.UUID) {
 	t.batch.Queue("BEGIN")
 	t.take(role, tenant)
+}
+
+// beginOn is begin, on terms.
+func (t *trip) beginOn(m terms) {
+	t.batch.Queue("BEGIN")
+	t.add(m.set(t.write))
 }
 
 func (t *trip) commit() { t.batch.Queue("COMMIT") }
@@ -113,6 +119,9 @@ func find[T any](into *T, found *bool) func(pgx.Rows) error {
 func findAll[T any](into *[]T) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
 		*into = (*into)[:0]
+		if err := rows.Err(); err != nil { // rows that never came have no columns to ask about: it panics
+			return err
+		}
 		var row T
 		places, err := placesOf(&row, rows.FieldDescriptions())
 		if err != nil {

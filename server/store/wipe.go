@@ -28,7 +28,10 @@ func (d *DB) Wipes(ctx context.Context, limit int) (tenants []uuid.UUID, err err
 func (d *DB) WipeCalls(ctx context.Context, t Term, tenant uuid.UUID, limit int) (gone []models.Call, err error) {
 	return d.deleteCalls(ctx, t, func(tx *gorm.DB) *gorm.DB {
 		return tx.Where("tenant_id = ? AND id = ANY (ARRAY(SELECT id FROM calls WHERE tenant_id = ? LIMIT ? FOR UPDATE SKIP LOCKED))", tenant, tenant, limit)
-	}, func(tx *gorm.DB, n int64) error { return t.countWipe(tx, tenant, n, 0) })
+	}, func(count *trip, n int64) {
+		count.add(wiped(count.write, tenant, n, 0))
+		count.add(t.keeping(count.write, 0, 0))
+	})
 }
 
 // WipePeople deletes at most limit users of a tenant to be wiped, with all that
@@ -49,7 +52,10 @@ func (d *DB) wipe(ctx context.Context, t Term, tenant uuid.UUID, row any, where 
 		if n = res.RowsAffected; res.Error != nil {
 			return res.Error
 		}
-		return t.countWipe(tx, tenant, 0, n)
+		if err := wiped(tx, tenant, 0, n).Error; err != nil {
+			return err
+		}
+		return t.keep(tx, 0, 0)
 	})
 	if err != nil {
 		return 0, err
@@ -57,12 +63,9 @@ func (d *DB) wipe(ctx context.Context, t Term, tenant uuid.UUID, row any, where 
 	return n, nil
 }
 
-func (t Term) countWipe(tx *gorm.DB, tenant uuid.UUID, calls, others int64) error {
-	err := tx.Exec("UPDATE tenants SET wiped_calls = wiped_calls + ?, wiped_others = wiped_others + ? WHERE id = ?", calls, others, tenant).Error
-	if err != nil {
-		return err
-	}
-	return t.keep(tx, 0, 0)
+// wiped counts what of a tenant has gone.
+func wiped(tx *gorm.DB, tenant uuid.UUID, calls, others int64) *gorm.DB {
+	return tx.Exec("UPDATE tenants SET wiped_calls = wiped_calls + ?, wiped_others = wiped_others + ? WHERE id = ?", calls, others, tenant)
 }
 
 // EndWipe deletes the tenant itself, and the PBX connection that was its own, and
