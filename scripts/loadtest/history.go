@@ -30,14 +30,14 @@ func (b *bench) history(ctx context.Context) error {
 		return fmt.Errorf("a large history: %w", err)
 	}
 	defer many.close()
-	var alone *paced
+	alone := &paced{}
 	for _, part := range []struct {
 		what string
 		do   func() error
 	}{
 		{"history pages", func() error { return b.pages(ctx, few, many) }},
 		{"the admin's pages", func() error { few.halt(); return b.adminPages(ctx, many) }},
-		{"calls with nothing beside them", func() (err error) { alone, err = many.callsAlone(ctx, quiet); return err }},
+		{"calls with nothing beside them", func() error { return many.callsAlone(ctx, quiet, alone) }},
 		{"purging", func() error { return b.purging(ctx, many, quiet, alone) }},
 		{"shortening", func() error { return b.shortening(ctx, many, quiet, alone) }},
 		{"rebuilding the index", func() error { many.halt(); return b.rebuilding(ctx, many, quiet.url()) }},

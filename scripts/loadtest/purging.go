@@ -19,12 +19,18 @@ const (
 	goalTail  = 1.5 // times the p99 of a call without it
 )
 
-// callsAlone is how clicks fare with nothing beside them.
-func (s *stock) callsAlone(ctx context.Context, quiet *silent) (*paced, error) {
+// callsAlone adds to alone how clicks fare with nothing beside them: before, between
+// and after what is measured, because the machine does not stay as it is.
+func (s *stock) callsAlone(ctx context.Context, quiet *silent, alone *paced) error {
 	if err := s.warmTokens(ctx, s.server); err != nil {
-		return nil, err
+		return err
 	}
-	return s.phase(ctx, quiet, "alone", "calls alone", func() error { return sleep(ctx, s.alone) })
+	name := fmt.Sprintf("alone-%d", len(alone.took))
+	p, err := s.phase(ctx, quiet, name, "calls alone", func() error { return sleep(ctx, s.alone) })
+	if err == nil {
+		alone.add(p)
+	}
+	return err
 }
 
 var errNotAlone = errors.New("there are no calls alone to compare with")
@@ -32,7 +38,7 @@ var errNotAlone = errors.New("there are no calls alone to compare with")
 // purging measures the purge of what is due while calls go on, beside one bare
 // DELETE of as many rows under the same calls, and what each does to the calls.
 func (b *bench) purging(ctx context.Context, s *stock, quiet *silent, alone *paced) error {
-	if alone == nil {
+	if len(alone.took) == 0 {
 		return errNotAlone
 	}
 	if err := s.indexDue(ctx); err != nil {
@@ -49,12 +55,18 @@ func (b *bench) purging(ctx context.Context, s *stock, quiet *silent, alone *pac
 	if err != nil {
 		return err
 	}
+	if err := s.callsAlone(ctx, quiet, alone); err != nil {
+		return err
+	}
 	until, err := s.data.nextEnd(ctx, s.due)
 	if err != nil {
 		return err
 	}
 	deleted, err := s.phase(ctx, quiet, "delete", "deleting "+thousands(s.due)+" calls", func() error { return s.bareDelete(ctx, until) })
 	if err != nil {
+		return err
+	}
+	if err := s.callsAlone(ctx, quiet, alone); err != nil {
 		return err
 	}
 	b.purgeResults(s, alone, purged, deleted)
@@ -165,7 +177,7 @@ func (b *bench) purgeResults(s *stock, alone, purged, deleted *paced) {
 			compared: fmt.Sprintf("%.0f %%", 100*share), goal: fmt.Sprintf("at least %.0f %%", 100*goalPurge), met: share >= goalPurge,
 		},
 		tailResult(alone, purged, deleted, "DELETE"))
-	b.notes = append(b.notes, "Purge and DELETE: once each, on a database vacuumed before (autovacuum off), each call with its timeline."+
+	b.notes = append(b.notes, fmt.Sprintf("Purge and DELETE: once each, on a database vacuumed before (autovacuum off), each call with its timeline. A p99 is the median of those of each %d calls.", tailClicks)+
 		clicksDuring(during{"alone", alone}, during{"purge", purged}, during{"DELETE", deleted}))
 }
 

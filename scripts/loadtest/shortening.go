@@ -16,7 +16,7 @@ const (
 // while calls go on, beside one bare UPDATE of as many rows under the same calls,
 // and what each does to the calls. How long the whole takes follows.
 func (b *bench) shortening(ctx context.Context, s *stock, quiet *silent, alone *paced) error {
-	if alone == nil {
+	if len(alone.took) == 0 {
 		return errNotAlone
 	}
 	var rows int

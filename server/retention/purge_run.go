@@ -16,7 +16,7 @@ import (
 
 // How much a batch takes; the next when that was too much for its time limit.
 var (
-	callBatches  = []int{100, 25} // a click that comes meanwhile waits for no more than one
+	callBatches  = []int{100, 25} // a click that comes meanwhile shares processor and disk with one: small ones it hardly notices (scripts/bench)
 	otherBatches = []int{1000, 100}
 	userBatches  = []int{20, 5, 1} // much hangs on a user
 )
@@ -26,11 +26,8 @@ const (
 	forgetAtOnce = 500
 	mostUnforgot = 100_000
 	wipesAtOnce  = 100
-	// Of a long run's time so much is left to others, for each part that a batch
-	// takes: a click that comes meanwhile wants a processor, and waits until what was
-	// written to the log before it is on the disk. Large batches with a short rest cost
-	// a row less than small ones with a long rest, and clicks no more (scripts/bench).
-	restParts = 1
+	// What a long run leaves to others, of the time that each batch takes.
+	purgeRest = 0.2
 )
 
 // purgeRun is one run, under one term of the lease.
@@ -39,11 +36,13 @@ type purgeRun struct {
 	term  store.Term
 	began time.Time
 	done  Purged
+	told  chan struct{} // closed when Redis has heard of the last batch; nil: it has
 }
 
 // all does each part, so that one that fails holds up no other, as long as the
 // lease can be kept.
 func (r *purgeRun) all(ctx context.Context) error {
+	defer r.awaitRedis()
 	var failed []error
 	for _, part := range []struct {
 		what string
@@ -81,17 +80,17 @@ func (r *purgeRun) batches(ctx context.Context, sizes []int, one func(ctx contex
 		case n < sizes[0]:
 			return nil
 		default:
-			if err := rest(ctx, began, restParts); err != nil {
+			if err := rest(ctx, began, purgeRest); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// rest waits after a batch that was begun then, when another follows: so many times
-// as long as the batch took.
-func rest(ctx context.Context, began time.Time, parts time.Duration) error {
-	wait := time.NewTimer(parts * time.Since(began))
+// rest waits after a batch that was begun then, when another follows: for that share
+// of the time that the batch took.
+func rest(ctx context.Context, began time.Time, share float64) error {
+	wait := time.NewTimer(time.Duration(share * float64(time.Since(began))))
 	defer wait.Stop()
 	select {
 	case <-wait.C:
@@ -125,13 +124,14 @@ func (r *purgeRun) queue(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		r.awaitRedis() // else it would name them again
 		// Also what another run has deleted without coming to tell Redis of it.
 		r.forget(ctx, without(due, gone))
 		if len(r.unforgot) > 0 {
 			return nil // it would be named again; the next run tells it
 		}
 		if len(due) == callBatches[0] {
-			if err := rest(ctx, began, restParts); err != nil {
+			if err := rest(ctx, began, purgeRest); err != nil {
 				return err
 			}
 		}
@@ -199,7 +199,8 @@ func countLiving(gone []models.Call) (n int) {
 	return n
 }
 
-// gone counts calls that were deleted, and has Redis forget them.
+// gone counts calls that were deleted, and has Redis forget them while the next
+// batch is under way.
 func (r *purgeRun) gone(ctx context.Context, calls []models.Call) {
 	if len(calls) == 0 {
 		return
@@ -210,7 +211,22 @@ func (r *purgeRun) gone(ctx context.Context, calls []models.Call) {
 	for i, call := range calls {
 		entries[i] = live.Entry{User: call.UserID, Call: call.ID, Expires: call.ExpiresAt}
 	}
-	r.forget(ctx, entries)
+	r.awaitRedis()
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		r.forget(ctx, entries)
+	}()
+	r.told = told
+}
+
+// awaitRedis waits until Redis has heard of the last batch, or was not there to.
+func (r *purgeRun) awaitRedis() {
+	if r.told == nil {
+		return
+	}
+	<-r.told
+	r.told = nil
 	r.after(stepRedis)
 }
 

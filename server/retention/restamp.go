@@ -19,9 +19,9 @@ import (
 // and a click's commit waits until what was written before it is on the disk: no
 // batch may be large.
 const (
-	restampBatch    = 200
-	restampSmallest = 50
-	restampRest     = 1 // parts of a batch's time that are left to others after it
+	restampBatch    = 50
+	restampSmallest = 10
+	restampRest     = 1.0 // of a batch's time so much again is left to others
 )
 
 // RestampJob makes records that exist end earlier when a tenant has shortened its
