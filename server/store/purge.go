@@ -105,7 +105,8 @@ type Batch struct {
 // DeleteDue deletes at most a batch of calls whose time has come and gives their
 // id, tenant, user and times, in no order; nothing else of them is read. It runs as
 // ctd_purger, which cannot see, so not delete, any other. Rows that somebody holds
-// are left out. Errors: ErrBatchTime; ErrLeaseLost, and nothing was deleted.
+// are left out. Errors: ErrBatchTime; ErrLeaseLost, and nothing was deleted. When the
+// line is lost at its end, the batch may have gone all the same, and is counted then.
 func (d *DB) DeleteDue(ctx context.Context, t Term, b Batch) (gone []models.Call, err error) {
 	which := func(tx *gorm.DB) *gorm.DB {
 		// The moment is written as well: the policy's is no condition of an index. And
