@@ -44,7 +44,7 @@ func TestPrivacyNotice(t *testing.T) {
 	}{
 		{"English", "/privacy", "fr", "en", []string{"never more than 5 seconds after", "within 1 minute it", "Without number or name; gone after 11 hours.", "anonymous after 11 hours, gone after 13 hours", "17 hours; the network 11 hours", "goes 19 hours after", "go 90 days after"}},
 		{"Dutch, as the browser asks", "/privacy", "nl-NL,nl;q=0.9", "nl", []string{"nooit meer dan 5 seconden", "Zonder nummer of naam; weg na 11 uur.", "anoniem na 11 uur, weg na 13 uur", "19 uur na het einde"}},
-		{"German, as was chosen", "/privacy?lang=de", "nl", "de", []string{"nie länger als 5 Sekunden", "Ohne Nummer oder Namen; weg nach 11 Stunden.", "anonym nach 11 Stunden, weg nach 13 Stunden", "19 Stunden nach dem Ende"}},
+		{"German, as was chosen", "/privacy?lang=de", "nl", "de", []string{"nie länger als 5 Sekunden", "Ohne Nummer oder Namen; 11 Stunden lang.", "11 Stunden lang, dann anonym, insgesamt 13 Stunden lang", "19 Stunden nach dem Ende"}},
 	} {
 		res, page := notice(t, set, c.path, c.accept)
 		if res.StatusCode != http.StatusOK || !strings.Contains(page, `<html lang="`+c.lang+`"`) {
