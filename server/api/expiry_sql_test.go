@@ -62,6 +62,23 @@ func (p *sqlPool) owner(t *testing.T, id uuid.UUID) (n int) {
 	return n
 }
 
+// noteEnds has Postgres note, by its own clock, when each record is deleted.
+func (p *sqlPool) noteEnds(t *testing.T) {
+	t.Helper()
+	_, err := p.Exec(`CREATE TABLE ends (id uuid, at timestamptz);
+		CREATE FUNCTION note_end() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+		BEGIN INSERT INTO ends VALUES (OLD.id, clock_timestamp()); RETURN NULL; END $$;
+		CREATE TRIGGER note_end AFTER DELETE ON calls FOR EACH ROW EXECUTE FUNCTION note_end()`)
+	check(t, err)
+}
+
+// wentAt says when a record was deleted.
+func (p *sqlPool) wentAt(t *testing.T, id uuid.UUID) (at time.Time) {
+	t.Helper()
+	check(t, p.QueryRow("SELECT at FROM ends WHERE id = $1", id).Scan(&at))
+	return at
+}
+
 // lengthen puts a record's end off, which the triggers forbid everybody else.
 func (p *sqlPool) lengthen(t *testing.T, id uuid.UUID, end time.Time) {
 	t.Helper()
